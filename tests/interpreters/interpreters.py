@@ -1,0 +1,130 @@
+#!/usr/bin/python3
+"""Finds every CPython from 3.8 on that this machine can run: interpreters.py prints them as a JSON list.
+
+Each entry: name, version, debug, free_threaded, how, command, executable, root.
+how         plain (started directly), container or loader (see run.py)
+command     the words to put before the interpreter's own arguments; what they start becomes the interpreter
+executable  the interpreter's path inside root
+root        the folder that is the interpreter's /
+
+Looked for: the system's own python3, pyenv's builds, the suites' trees made by fetch.py, and what
+PYTHREADS_EXTRA_PYTHONS names (paths of executables, separated by colons: builds of one's own).
+"""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import run  # noqa: E402
+import suites  # noqa: E402
+
+OLDEST = (3, 8)
+SYSTEM_PYTHON = "/usr/bin/python3"
+ASK = (
+    "import sys, sysconfig; print('.'.join(map(str, sys.version_info[:3])),"
+    " int(hasattr(sys, 'gettotalrefcount')), int(bool(sysconfig.get_config_var('Py_GIL_DISABLED'))))"
+)
+
+
+def ask(command):
+    """(version, debug, free_threaded) as the interpreter itself tells them; None if it does not run."""
+    try:
+        done = subprocess.run([*command, "-ISc", ASK], capture_output=True, text=True, timeout=60, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    words = done.stdout.split()
+    if done.returncode != 0 or len(words) != 3:
+        return None
+    return words[0], words[1] == "1", words[2] == "1"
+
+
+def minor_of(version):
+    return tuple(int(part) for part in version.split(".")[:2])
+
+
+def plain(name, path, version, debug, free_threaded):
+    return {
+        "name": name,
+        "version": version,
+        "debug": debug,
+        "free_threaded": free_threaded,
+        "how": "plain",
+        "command": [path],
+        "executable": os.path.realpath(path),
+        "root": "/",
+    }
+
+
+def suffix(debug, free_threaded):
+    return ("t" if free_threaded else "") + ("d" if debug else "")
+
+
+def system_interpreter():
+    told = ask([SYSTEM_PYTHON])
+    if told is None or minor_of(told[0]) < OLDEST:
+        return []
+    minor = ".".join(told[0].split(".")[:2])
+    return [plain(f"system-{minor}{suffix(*told[1:])}", SYSTEM_PYTHON, *told)]
+
+
+def pyenv_interpreters():
+    """pyenv names a build's folder for what it is: 3.12.1, 3.13.0t, 3.12.1-debug."""
+    root = pathlib.Path(os.environ.get("PYENV_ROOT") or pathlib.Path.home() / ".pyenv")
+    found = []
+    for folder in sorted((root / "versions").glob("3.*")):
+        match = re.fullmatch(r"(3\.\d+\.\d+)(t?)((?:-debug)?)", folder.name)
+        if not match or minor_of(match[1]) < OLDEST:
+            continue
+        minor = ".".join(match[1].split(".")[:2])
+        path = folder / "bin" / f"python{minor}{match[2]}"
+        if os.access(path, os.X_OK):
+            found.append(plain(f"pyenv-{folder.name}", str(path), match[1], bool(match[3]), bool(match[2])))
+    return sorted(found, key=lambda each: [int(part) for part in each["version"].split(".")])
+
+
+def extra_interpreters():
+    found = []
+    for path in filter(None, os.environ.get("PYTHREADS_EXTRA_PYTHONS", "").split(":")):
+        told = ask([path])
+        if told is None:
+            print(f"interpreters.py: {path} does not run", file=sys.stderr)
+        elif minor_of(told[0]) >= OLDEST:
+            found.append(plain(f"extra-{told[0]}{suffix(*told[1:])}", path, *told))
+    return found
+
+
+def can_make_containers():
+    """Whether a mount namespace can be had here, tried in a child."""
+    child = os.fork()
+    if child == 0:
+        try:
+            run.enter_mount_namespace()
+            run.mount("pythreads", "/tmp", "tmpfs")
+            os._exit(0)
+        except OSError:
+            os._exit(1)
+    return os.waitpid(child, 0)[1] == 0
+
+
+def suite_interpreters():
+    how = "container" if can_make_containers() else "loader"
+    runner = os.path.join(os.path.dirname(os.path.abspath(__file__)), "run.py")
+    found = []
+    for suite in suites.SUITES:
+        for each in suites.interpreters_in(suite):
+            command = [SYSTEM_PYTHON, "-ESB", runner, each["name"], "--how", how, "--"]
+            found.append({**each, "free_threaded": False, "how": how, "command": command})
+    return found
+
+
+def find_interpreters():
+    return system_interpreter() + suite_interpreters() + pyenv_interpreters() + extra_interpreters()
+
+
+if __name__ == "__main__":
+    json.dump(find_interpreters(), sys.stdout, indent=1)
+    print()

@@ -1,0 +1,75 @@
+"""The Debian suites whose interpreters the tests use, and where their unpacked trees lie.
+
+A tree is a small merged-/usr root folder with nothing but interpreters, the libraries that they need and
+their debug files. `fetch.py` makes it, `run.py` runs what is in it; what both must agree on stands here.
+Imports are few: `run.py` starts with this module, and its start is part of every test's time.
+"""
+
+import json
+import os
+
+# The minor versions that each suite is wanted for. bullseye has the last interpreter with a separate
+# libpthread, trixie the first with _Py_DebugOffsets, sid what comes next (it moves).
+SUITES = {
+    "bullseye": ("3.9",),
+    "trixie": ("3.13",),
+    "sid": ("3.14", "3.15"),
+}
+
+# Raise it when what lies in a tree changes: older trees are then fetched again.
+TREE_FORMAT = 1
+STAMP = "pythreads-tree.json"
+
+
+def base_dir():
+    """The folder that holds the trees, one folder a suite."""
+    chosen = os.environ.get("PYTHREADS_INTERPRETERS")
+    if chosen:
+        return os.path.abspath(chosen)
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return os.path.join(cache, "pythreads", "interpreters")
+
+
+def tree_dir(suite):
+    return os.path.join(base_dir(), suite)
+
+
+def read_stamp(tree):
+    """What the tree holds, as `fetch.py` noted it at the end; None for a tree that is not whole or is old."""
+    try:
+        with open(os.path.join(tree, STAMP), encoding="utf-8") as file:
+            stamp = json.load(file)
+    except (OSError, ValueError):
+        return None
+    return stamp if stamp.get("format") == TREE_FORMAT else None
+
+
+def interpreters_in(suite):
+    """The interpreters of a suite's tree: dicts with name, version, debug, executable (inside the tree), root."""
+    tree = tree_dir(suite)
+    stamp = read_stamp(tree)
+    if stamp is None:
+        return []
+    found = []
+    for minor, version in stamp["versions"].items():
+        for debug in (False, True):
+            executable = f"/usr/bin/python{minor}" + ("-dbg" if debug else "")
+            if os.path.exists(tree + executable):
+                found.append(
+                    {
+                        "name": f"{suite}-{minor}" + ("d" if debug else ""),
+                        "version": version,
+                        "debug": debug,
+                        "executable": executable,
+                        "root": tree,
+                    }
+                )
+    return found
+
+
+def interpreter(name):
+    """The one suite interpreter of that name, or None."""
+    suite = name.partition("-")[0]
+    if suite not in SUITES:
+        return None
+    return next((each for each in interpreters_in(suite) if each["name"] == name), None)
