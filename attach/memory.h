@@ -1,0 +1,56 @@
+// The target's bytes: one virtual read, everything else stands on it. Live processes, the pages kept from a
+// stop, core files, recordings and the tests' fake are all a `Memory`; so is a cache over another one.
+//
+// Inside, a read may come back short (a page is not there). Outside, it is whole or it is an `Error` that
+// holds the address: a failed read never looks like zeroes, for a zero would end a list early and nobody
+// would know. Addresses come from an untrusted target and may be anything.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <type_traits>
+
+#include "attach/address.h"
+#include "attach/result.h"
+
+namespace pythreads::attach {
+
+class Memory {
+ public:
+  virtual ~Memory() = default;
+
+  // Fills all of `into`, or says at which address it could not. ErrorCode::unreadable.
+  Result<void> read(Address from, std::span<std::byte> into);
+
+  // As much as there is from `from` on, at most `into.size()`; 0 is a possible answer.
+  std::size_t read_up_to(Address from, std::span<std::byte> into) { return read_some(from, into); }
+
+  template <typename T>
+  Result<T> read_value(Address from) {
+    static_assert(std::is_trivially_copyable_v<T>);
+    T value{};
+    Result<void> done = read(from, std::as_writable_bytes(std::span(&value, 1)));
+    if (!done) return std::move(done).error();
+    return value;
+  }
+
+  Result<Address> read_address(Address from) {
+    Result<std::uint64_t> value = read_value<std::uint64_t>(from);
+    if (!value) return std::move(value).error();
+    return Address(*value);
+  }
+
+  // Up to the terminating zero; an error if there is none within `limit` bytes.
+  Result<std::string> read_c_string(Address from, std::size_t limit);
+
+  // Says what will be read next, so that a cache can fetch it all in one wave (few system calls, each page
+  // once). Never fails: what can't be had is found out by the read. Without a cache it does nothing.
+  virtual void prefetch(std::span<const Range> ranges) { static_cast<void>(ranges); }
+
+ private:
+  virtual std::size_t read_some(Address from, std::span<std::byte> into) = 0;
+};
+
+}  // namespace pythreads::attach

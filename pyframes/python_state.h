@@ -1,0 +1,142 @@
+// CPython's state as plain facts: what the readers of this room produce and what analysis and renderers work
+// on. Nothing here needs the target. Where something could not be read, the `gap` beside it says why.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "attach/address.h"
+
+namespace pythreads::pyframes {
+
+struct PyVersion {
+  int major = 0, minor = 0, micro = 0;
+  std::uint32_t hex = 0;  // PY_VERSION_HEX: its last byte tells alpha, beta, candidate, final
+};
+
+// "3.11.7", "3.15.0rc1"
+std::string to_string(const PyVersion& version);
+
+enum class Linkage { static_executable, shared_library };
+enum class LayoutTrust {
+  exact,         // a committed table for this minor version, its self-check passed
+  extrapolated,  // a newer minor: its _Py_DebugOffsets over the nearest table
+};
+
+// A value as a person may see it: bounded in size and depth, text already valid UTF-8.
+struct PyValue {
+  std::string text;       // "'abc…'", "[1, 2, … 40 more]", "<bank.Account at 0x7f…>"
+  bool redacted = false;  // hidden for its name; `text` is then "<redacted>"
+};
+
+struct PyLocal {
+  std::string name;
+  PyValue value;
+};
+
+struct PyFrame {
+  std::string function;        // co_name
+  std::string qualified_name;  // co_qualname from 3.11; before, the name (with the class of a local `self`
+                               // never guessed)
+  std::string module_name;     // __name__ of f_globals; empty if it was not read
+  std::string file;            // co_filename
+  int line = 0;                // 0: none (an instruction without a line)
+  int column = 0, end_line = 0, end_column = 0;  // 1-based columns in bytes as CPython counts + 1; 0: unknown
+  bool entry = false;  // C entered an evaluation loop with this frame: one native run ends below it
+  bool trampoline =
+      false;  // code that CPython itself made ("<shim>", entry trampolines); not shown by faulthandler
+  attach::Address address;  // of the frame
+  attach::Address code;
+  std::vector<PyLocal> locals;  // with --locals
+  std::string locals_gap;       // why locals are missing or cut
+};
+
+struct PyException {
+  std::string type;     // qualified with its module unless builtins
+  std::string message;  // str() as far as args tell it without running code; cut at 200 characters
+  std::string raised_at_file;
+  int raised_at_line = 0;  // 0: not known
+};
+
+enum class PyLockKind { lock, rlock };
+
+// The lock object that a blocked thread was found to sleep on.
+struct PyLockWait {
+  PyLockKind kind = PyLockKind::lock;
+  attach::Address object;  // the Python object
+  attach::Address word;    // what the kernel was asked to wait on, or the parking lot's address
+  bool locked = false;
+  std::optional<std::uint64_t> owner_ident;  // RLock: none when not owned
+  std::optional<std::uint64_t> count;        // RLock: how often it was taken
+  std::string rule;      // stable word of how it was found: "semaphore-on-value-stack", "parking-lot", …
+  std::string evidence;  // the same as a sentence
+};
+
+// Which lock of its own the GIL's or an RLock's word is: see PyGil.
+struct PyThread {
+  attach::Address tstate;
+  std::int64_t interpreter = 0;
+  std::uint64_t ident = 0;  // PyThreadState.thread_id: pthread_self()
+  std::optional<std::uint64_t>
+      native_thread_id;  // as the thread state has it (3.11 on): in the target's pid namespace
+  pid_t tid =
+      0;  // the OS thread in our namespace, found by fs_base == ident, else by native id; 0: none found
+  std::string name;  // threading's name; empty if threading has no such thread
+  std::optional<bool> daemon;
+  bool main = false;
+  std::vector<PyFrame> frames;  // innermost first
+  std::string frames_gap;       // why they end early
+  std::size_t frames_left_out = 0;
+  std::optional<PyException> exception;
+  std::optional<int> recursion_depth;
+  bool tracing = false, profiling = false;
+  std::optional<std::string> pending_async_exception;  // the type's name
+  bool holds_gil = false;
+  bool waits_for_gil = false;  // it sleeps on one of the GIL's own words
+  std::string gil_evidence;
+  std::optional<PyLockWait> lock_wait;
+  std::vector<std::string> gaps;
+};
+
+struct PyGil {
+  attach::Address address;
+  bool locked = false;
+  attach::Address holder;  // tstate; null when not locked
+  pid_t holder_tid = 0;
+  bool handing_over = false;  // locked, but its holder still sleeps in take_gil: it was just handed over
+};
+
+struct PyInterpreter {
+  std::int64_t id = 0;
+  bool main = false;
+  attach::Address address;
+  std::optional<PyGil> gil;  // none on free-threaded builds with the GIL off
+  std::string gil_gap;
+  std::optional<bool> gc_collecting;
+  pid_t gc_tid = 0;  // 0: not known
+  bool finalizing = false;
+  std::optional<bool> stop_the_world_requested;  // free-threaded
+  pid_t stop_the_world_requester = 0;
+  std::vector<PyThread> threads;  // as CPython lists them
+  std::string threads_gap;
+};
+
+// One CPython in a process.
+struct PyRuntimeState {
+  PyVersion version;
+  bool debug = false;
+  bool free_threaded = false;
+  Linkage linkage = Linkage::static_executable;
+  std::string library;  // path of the module that holds _PyRuntime
+  LayoutTrust layout = LayoutTrust::exact;
+  attach::Address address;  // of _PyRuntime
+  bool initialized = true, finalizing = false;
+  std::vector<PyInterpreter> interpreters;
+  std::vector<std::string> gaps;
+};
+
+}  // namespace pythreads::pyframes
