@@ -1,0 +1,38 @@
+// A code object: the name, the file, and the line of an instruction in it.
+//
+// Code objects don't change while they exist, so they are read after the release and kept by address; what
+// is at the address is checked to be a code object first, for an address of a corrupt frame may be anything.
+// Source: Objects/codeobject.c (PyCode_Addr2Line), Include/cpython/code.h at v3.8.0 to v3.15.0.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "attach/address.h"
+#include "attach/result.h"
+#include "pyframes/line_table.h"
+
+namespace pythreads::pyframes {
+
+struct Reading;
+
+struct Code {
+  attach::Address address;
+  std::string name;
+  std::string qualified_name;  // the name before 3.11
+  std::string file;
+  std::int32_t first_line = 0;
+  std::int32_t flags = 0;  // co_flags
+  std::vector<std::uint8_t> line_table;
+  std::string gap;  // what of it could not be read; empty if nothing
+};
+
+// From the reading's cache, else from `lasting`. ErrorCode::corrupt: no code object is there.
+attach::Result<std::shared_ptr<const Code>> read_code(Reading& reading, attach::Address code);
+
+// Whether an object is a code object: its type's tp_name is "code".
+attach::Result<bool> is_code(Reading& reading, attach::Address object);
+
+}  // namespace pythreads::pyframes

@@ -1,0 +1,79 @@
+// What every reader of this room is given: where the target's bytes come from, how they are laid out, and
+// what was asked for; and the copies that one look is made of.
+//
+// The same walk runs twice. While the target is held (`held` is true) it goes over `memory` to touch, wave
+// by wave, all that can change; after the release it goes over the pages that were kept, and gives the facts.
+// So nothing that was fetched is missed, and no reader has two forms.
+//
+// A reader of one noun gives python_reader.cpp two functions, each over the whole runtime so that it works in
+// waves over all threads:
+//   void fetch_gil(Reading&, const RuntimeCopy&);                   // while held: touches
+//   void read_gil(Reading&, const RuntimeCopy&, PyRuntimeState&);   // after it: fills in
+// `state.interpreters[i].threads[j]` is of `copy.interpreters[i].threads[j]`.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "attach/address.h"
+#include "attach/memory.h"
+#include "attach/target.h"
+#include "pyframes/code.h"
+#include "pyframes/python_reader.h"
+#include "pyframes/python_state.h"
+#include "pyframes/runtime.h"
+#include "pyframes/struct_copy.h"
+
+namespace pythreads::pyframes {
+
+struct Reading {
+  const Runtime& runtime;
+  attach::Target& target;
+  // As it was at the stop; a miss is an error. Everything that carries an owner, a wait, a verdict.
+  attach::Memory& memory;
+  // What doesn't change while it exists: code objects, names, types. While held it is `memory`.
+  attach::Memory& lasting;
+  const ReadOptions& options;
+  bool held = false;
+
+  // What was already read of this look, by the address in the target.
+  std::unordered_map<attach::Address, std::shared_ptr<const Code>> codes;
+  std::unordered_map<attach::Address, std::string> module_names;  // by f_globals
+  std::unordered_map<attach::Address, std::string> type_names;
+
+  const RuntimeLayout& layout() const { return runtime.layout; }
+};
+
+// A frame as it lies in the target: PyFrameObject to 3.10, _PyInterpreterFrame from 3.11.
+struct FrameCopy {
+  attach::Address address;
+  attach::Address code;  // a code object as far as its type says so; tags removed
+  StructCopy frame;      // the struct's fixed part; localsplus begins at its `localsplus`
+  bool entry = false;
+};
+
+struct ThreadCopy {
+  StructCopy tstate;                // at() is the thread state's address
+  std::vector<FrameCopy> frames;    // innermost first; shims and incomplete frames left out
+  std::string frames_gap;           // why they end early
+  std::size_t frames_left_out = 0;  // past ReadOptions::max_frames (0 too when that isn't known)
+  const attach::ThreadState* os_thread = nullptr;  // into Target::threads; null: none was matched
+};
+
+struct InterpreterCopy {
+  StructCopy interpreter;  // the beginning, as far as the layout has fields
+  std::vector<ThreadCopy> threads;
+  std::string threads_gap;
+};
+
+struct RuntimeCopy {
+  StructCopy runtime;  // of _PyRuntime, as far as the layout has fields
+  std::vector<InterpreterCopy> interpreters;
+  std::vector<std::string> gaps;
+};
+
+}  // namespace pythreads::pyframes
