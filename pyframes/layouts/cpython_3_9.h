@@ -1,0 +1,148 @@
+// Where the structs of CPython 3.9 have their fields. Written by generate.py from the DWARF of
+// v3.9.18, v3.9.2, v3.9.2 (debug build).
+#pragma once
+
+#include "pyframes/runtime_layout.h"
+
+namespace pythreads::pyframes::layouts {
+
+inline constexpr RuntimeLayout cpython_3_9_18 = {
+    .source = "CPython v3.9.18",
+    .frame_style = FrameStyle::frame_objects,
+    .instruction_style = InstructionStyle::byte_index,
+    .line_table = LineTable::lnotab,
+    .entry_style = EntryStyle::every_frame,
+    .attribute_style = AttributeStyle::dict_offset,
+    .object = {.size = 16, .ob_type = {8}, .ob_refcnt = {0}},
+    .type = {.size = 408,
+             .tp_name = {24},
+             .tp_basicsize = {32},
+             .tp_itemsize = {40},
+             .tp_flags = {168},
+             .tp_base = {256},
+             .tp_dict = {264},
+             .tp_dictoffset = {288},
+             .tp_mro = {344}},
+    .heap_type =
+        {.size = 880, .ht_name = {840}, .ht_qualname = {856}, .ht_cached_keys = {864}, .ht_module = {872}},
+    .unicode = {.size = 48, .length = {16}, .kind = {32, 2, 3}, .compact = {32, 5, 1}, .ascii = {32, 6, 1}},
+    .compact_unicode = {.size = 72},
+    .legacy_unicode = {.data = {72}},
+    .bytes = {.ob_size = {16}, .ob_sval = {32}},
+    .integer = {.ob_size = {16}, .ob_digit = {24}},
+    .floating = {.ob_fval = {16}},
+    .tuple = {.ob_size = {16}, .ob_item = {24}},
+    .list = {.ob_size = {16}, .ob_item = {24}},
+    .set = {.used = {24}, .mask = {32}, .table = {40}},
+    .dict = {.ma_used = {16}, .ma_keys = {32}, .ma_values = {40}},
+    .dict_keys = {.dk_size = {8}, .dk_nentries = {32}, .dk_indices = {40}},
+    .dict_entry = {.size = 24, .me_key = {8}, .me_value = {16}},
+    .code = {.size = 176,
+             .co_flags = {36},
+             .co_firstlineno = {40},
+             .co_stacksize = {32},
+             .co_nlocals = {28},
+             .co_argcount = {16},
+             .co_filename = {104},
+             .co_name = {112},
+             .co_consts = {56},
+             .co_names = {64},
+             .co_linetable = {120},
+             .co_varnames = {72},
+             .co_cellvars = {88},
+             .co_freevars = {80},
+             .co_code = {48}},
+    .frame_object = {.size = 368,
+                     .f_back = {24},
+                     .f_code = {32},
+                     .f_builtins = {40},
+                     .f_globals = {48},
+                     .f_locals = {56},
+                     .f_valuestack = {64},
+                     .f_stacktop = {72},
+                     .f_lasti = {104},
+                     .f_lineno = {108},
+                     .f_iblock = {112},
+                     .f_executing = {116},
+                     .f_gen = {96},
+                     .f_blockstack = {120},
+                     .f_localsplus = {360}},
+    .try_block = {.size = 12, .b_type = {0}, .b_handler = {4}, .b_level = {8}},
+    .thread_state = {.size = 264,
+                     .prev = {0},
+                     .next = {8},
+                     .interp = {16},
+                     .frame = {24},
+                     .thread_id = {176},
+                     .id = {256},
+                     .exc_info = {144},
+                     .curexc_value = {96},
+                     .curexc_type = {88},
+                     .curexc_traceback = {104},
+                     .async_exc = {168},
+                     .recursion_depth = {32},
+                     .tracing = {44},
+                     .use_tracing = {48},
+                     .c_tracefunc = {64},
+                     .c_profilefunc = {56}},
+    .err_stack_item = {.exc_type = {0}, .exc_value = {8}, .exc_traceback = {16}, .previous_item = {24}},
+    .interpreter = {.size = 5656,
+                    .next = {0},
+                    .id = {24},
+                    .threads_head = {8},
+                    .modules = {856},
+                    .sysdict = {872},
+                    .builtins = {880},
+                    .gil_drop_request = {76},
+                    .finalizing_flag = {56},
+                    .gc_collecting = {816}},
+    .runtime = {.size = 656,
+                .interpreters_head = {32},
+                .interpreters_main = {40},
+                .main_thread = {72},
+                .finalizing = {16},
+                .initialized = {12},
+                .core_initialized = {8},
+                .gilstate_tstate_current = {568},
+                .ceval_gil = {352}},
+    .gil = {.size = 208,
+            .last_holder = {8},
+            .locked = {16},
+            .cond = {32},
+            .mutex = {80},
+            .switch_cond = {120},
+            .switch_mutex = {168},
+            .cond_size = 48,
+            .mutex_size = 40},
+    .generator =
+        {.gi_frame = {16}, .gi_name = {48}, .gi_qualname = {56}, .gi_code = {32}, .gi_running = {24}},
+    .method = {.im_func = {16}, .im_self = {24}},
+    .builtin_function = {.m_ml = {16}, .m_self = {24}, .m_module = {32}},
+    .method_def = {.ml_name = {0}},
+    .function = {.func_code = {16},
+                 .func_globals = {24},
+                 .func_name = {64},
+                 .func_qualname = {104},
+                 .func_closure = {48}},
+    .cell = {.ob_ref = {16}},
+    .module = {.md_dict = {16}, .md_name = {48}},
+    .weak_reference = {.wr_object = {16}},
+    .base_exception = {.args = {24}, .traceback = {32}, .context = {40}, .cause = {48}},
+    .traceback = {.tb_next = {16}, .tb_frame = {24}, .tb_lasti = {32}, .tb_lineno = {36}},
+};
+
+inline constexpr RuntimeLayout cpython_3_9_2 = [] {
+  RuntimeLayout layout = cpython_3_9_18;
+  layout.source = "CPython v3.9.2";
+  layout.interpreter.size = 5648;
+  return layout;
+}();
+
+inline constexpr RuntimeLayout cpython_3_9_2d = [] {
+  RuntimeLayout layout = cpython_3_9_18;
+  layout.source = "CPython v3.9.2 (debug build)";
+  layout.interpreter.size = 5648;
+  return layout;
+}();
+
+}  // namespace pythreads::pyframes::layouts

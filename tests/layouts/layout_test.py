@@ -1,0 +1,136 @@
+#!/usr/bin/env python3
+"""Compares the committed layout tables with the DWARF of every interpreter on this machine.
+
+    layout_test.py PRINT_LAYOUT [unittest arguments]
+
+Asked is what a process of that version would get (find_layout), not a file: the choice of the row is
+tested with it. An interpreter without DWARF can't be compared and is named at the end.
+"""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import unittest
+
+sys.dont_write_bytecode = True
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "pyframes" / "layouts"))
+sys.path.insert(0, str(ROOT / "tests" / "interpreters"))
+import generate  # noqa: E402
+import interpreters  # noqa: E402
+
+PRINT_LAYOUT = sys.argv.pop(1) if len(sys.argv) > 1 else ""
+
+
+def committed_layout(version, debug, free_threaded):
+    """The table that find_layout chooses, as {"group.member": value}; None if there is none."""
+    command = [PRINT_LAYOUT, version, *["debug"] * debug, *["free-threaded"] * free_threaded]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode == 3:
+        return None
+    if done.returncode != 0:
+        raise AssertionError(f"{command}: {done.stderr}")
+    return json.loads(done.stdout)
+
+
+def enumerators():
+    """{"FrameStyle::cframe": 1, …} as runtime_layout.h declares them."""
+    text = re.sub(r"//.*", "", generate.HEADER.read_text(encoding="utf-8"))
+    found = {}
+    for name, body in re.findall(r"enum class (\w+)[^{]*\{([^}]*)\}", text):
+        for value, word in enumerate(filter(None, (part.strip() for part in body.split(",")))):
+            found[f"{name}::{word}"] = value
+    return found
+
+
+def flat(layout):
+    """What generate.py read from DWARF, in the shape of committed_layout."""
+    numbers = enumerators()
+    values = {}
+    for group, members in layout.items():
+        for member, value in members.items():
+            value = numbers.get(value, value) if isinstance(value, str) else value
+            values[f"{group}.{member}"] = int(value) if isinstance(value, bool) else value
+    return values
+
+
+def differences(committed, dwarf):
+    """Lines, one for each value that is not the same on both sides or stands on one side only."""
+    lines = []
+    for path in sorted(set(committed) | set(dwarf)):
+        if path == "source" or committed.get(path, "nothing") == dwarf.get(path, "nothing"):
+            continue
+        lines.append(f"{path}: table {committed.get(path, 'nothing')}, DWARF {dwarf.get(path, 'nothing')}")
+    return lines
+
+
+# A patch release may move the ends of these; no reader goes there, and 3.13 on tells the rest itself.
+MAY_MOVE = ("interpreter.size", "runtime.size")
+
+
+class Tables(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.compared, cls.without_dwarf = [], []
+        cls.found = interpreters.find_interpreters()
+
+    def read(self, each):
+        return generate.read_layout(*generate.dwarf_read_arguments(each))
+
+    def test_every_table_agrees_with_dwarf(self):
+        for each in self.found:
+            with self.subTest(each["name"]):
+                dwarf = self.read(each)
+                if dwarf is None:
+                    self.without_dwarf.append(each["name"])
+                    continue
+                committed = committed_layout(each["version"], each["debug"], each["free_threaded"])
+                self.assertIsNotNone(committed, f"there is no table for {each['name']}")
+                lines = differences(committed, flat(dwarf))
+                exact = committed["source"].split(" (")[0] == f"CPython v{each['version']}"
+                exact = exact and ("debug" in committed["source"]) == each["debug"]
+                if not exact:
+                    lines = [line for line in lines if not line.startswith(MAY_MOVE)]
+                self.assertEqual(lines, [], f"{each['name']} ({each['version']}) against {committed['source']}")
+                self.compared.append(f"{each['name']} ({each['version']}) = {committed['source']}")
+        print("compared:", "; ".join(self.compared) or "none")
+        print("without DWARF, not compared:", ", ".join(self.without_dwarf) or "none")
+        self.assertTrue(self.compared, "nothing was compared: fetch.py or pyenv bring interpreters with DWARF")
+
+    def test_a_wrong_table_is_seen(self):
+        committed = committed_layout("3.9.2", False, False)
+        wrong = dict(committed)
+        wrong["thread_state.frame"] += 8
+        del wrong["code.co_name"]
+        self.assertEqual(len(differences(wrong, {k: v for k, v in committed.items() if k != "source"})), 2)
+        self.assertTrue(differences(committed, flat_of("3.13.5")))
+
+    def test_which_row_a_version_gets(self):
+        expected = {
+            ("3.8.0", False): "CPython v3.8.18",
+            ("3.9.7", False): "CPython v3.9.2",
+            ("3.9.19", False): "CPython v3.9.18",
+            ("3.9.19", True): "CPython v3.9.2 (debug build)",
+            ("3.12.9", True): "CPython v3.12.1",
+            ("3.13.4", False): "CPython v3.13.0",
+            ("3.13.18", False): "CPython v3.13.5",
+        }
+        for (version, debug), source in expected.items():
+            with self.subTest(version, debug=debug):
+                self.assertEqual(committed_layout(version, debug, False)["source"], source)
+        for version in ("2.7.18", "3.7.16", "3.16.0", "4.8.0"):
+            with self.subTest(version):
+                self.assertIsNone(committed_layout(version, False, False))
+
+
+def flat_of(version):
+    return {path: value for path, value in committed_layout(version, False, False).items() if path != "source"}
+
+
+if __name__ == "__main__":
+    if not os.access(PRINT_LAYOUT, os.X_OK):
+        sys.exit("usage: layout_test.py PRINT_LAYOUT [unittest arguments]")
+    unittest.main()
