@@ -169,6 +169,7 @@ struct RuntimeLayout {
   struct {
     std::int32_t size;
     IntField co_flags, co_firstlineno, co_stacksize, co_nlocals, co_nlocalsplus, co_argcount;
+    IntField co_firsttraceable;  // _co_firsttraceable, 3.11 on: index of the first RESUME, in 2-byte units
     PointerField co_filename, co_name, co_qualname;
     PointerField co_consts, co_names;
     PointerField co_linetable;                                               // co_lnotab to 3.9

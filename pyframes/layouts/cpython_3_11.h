@@ -50,6 +50,7 @@ inline constexpr RuntimeLayout cpython_3_11_7 = {
              .co_nlocals = {80},
              .co_nlocalsplus = {76},
              .co_argcount = {56},
+             .co_firsttraceable = {168},
              .co_filename = {112},
              .co_name = {120},
              .co_qualname = {128},

@@ -51,6 +51,7 @@ inline constexpr RuntimeLayout cpython_3_13_0 = {
              .co_nlocals = {80},
              .co_nlocalsplus = {72},
              .co_argcount = {52},
+             .co_firsttraceable = {184},
              .co_filename = {112},
              .co_name = {120},
              .co_qualname = {128},

@@ -52,6 +52,7 @@ inline constexpr RuntimeLayout cpython_3_14_10 = {
              .co_nlocals = {80},
              .co_nlocalsplus = {72},
              .co_argcount = {52},
+             .co_firsttraceable = {192},
              .co_filename = {112},
              .co_name = {120},
              .co_qualname = {128},

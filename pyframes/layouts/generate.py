@@ -55,7 +55,11 @@ STRUCTS = {
     "dict_values": (["struct _dictvalues"], {}),
     "code": (
         ["PyCodeObject", "struct PyCodeObject"],
-        {"co_linetable": ["co_linetable", "co_lnotab"], "co_monitoring": ["_co_monitoring"]},
+        {
+            "co_linetable": ["co_linetable", "co_lnotab"],
+            "co_monitoring": ["_co_monitoring"],
+            "co_firsttraceable": ["_co_firsttraceable"],
+        },
     ),
     "frame_object": (["struct _frame"], {}),
     "try_block": (["PyTryBlock"], {}),
