@@ -1,0 +1,15 @@
+// The commands. Each gives the exit code; results go to standard output, everything else to standard error.
+#pragma once
+
+#include "cli/exit_code.h"
+#include "cli/options.h"
+
+namespace pythreads::cli {
+
+ExitCode run_dump(const Options& options);
+ExitCode run_show(const Options& options);
+
+// What `main` does with a command line that can't be run, or needs no running.
+ExitCode end_early(const EarlyEnd& end);
+
+}  // namespace pythreads::cli

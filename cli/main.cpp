@@ -1,0 +1,42 @@
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "cli/commands.h"
+#include "cli/options.h"
+
+namespace {
+
+// A parent may have closed our standard descriptors, blocked signals or ignored SIGCHLD. The first would let
+// a file of the target take the place of standard output, the second would take away the release that can't
+// hang (dying by SIGINT or SIGTERM), the third makes waitid lose what it waits for.
+void reset_inherited_state() {
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(fd, F_GETFD) < 0)
+      static_cast<void>(::open("/dev/null", fd == STDIN_FILENO ? O_RDONLY : O_WRONLY));
+  }
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::signal(SIGCHLD, SIG_DFL);
+  ::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error of write, with an exit code of its own
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  using pythreads::cli::Command;
+  reset_inherited_state();
+  auto parsed = pythreads::cli::parse_options(argc, argv);
+  if (const auto* end = std::get_if<pythreads::cli::EarlyEnd>(&parsed)) {
+    return static_cast<int>(pythreads::cli::end_early(*end));
+  }
+  const auto& options = std::get<pythreads::cli::Options>(parsed);
+  switch (options.command) {
+    case Command::dump:
+      return static_cast<int>(pythreads::cli::run_dump(options));
+    case Command::show:
+      return static_cast<int>(pythreads::cli::run_show(options));
+  }
+  return static_cast<int>(pythreads::cli::ExitCode::internal);
+}

@@ -1,0 +1,51 @@
+// The command line as a plain value. CLI11 stays inside options.cpp; what it throws stays there too.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "cli/exit_code.h"
+
+namespace pythreads::cli {
+
+enum class Command { dump, show };
+enum class Format { text, json };
+enum class ColorMode { automatic, always, never };
+
+struct Options {
+  Command command = Command::dump;
+  std::vector<pid_t> pids;         // dump
+  std::vector<std::string> files;  // show; "-" is standard input
+  Format format = Format::text;
+  std::string output;  // empty: standard output
+  bool native = false;
+  bool locals = false;
+  bool explain = false;
+  bool full = false;
+  bool group = false;
+  bool only_blocked = false;
+  bool redact = true;
+  bool stop = true;
+  ColorMode color = ColorMode::automatic;
+  std::chrono::milliseconds pause_budget{1000};
+  std::chrono::milliseconds deadline{10'000};
+  std::vector<std::string> given;  // the options as given, for source.options
+};
+
+// What to print and with which code to end when there is nothing to run: --help, --version, wrong usage.
+struct EarlyEnd {
+  ExitCode code = ExitCode::done;
+  std::string text;
+  bool json = false;  // wrong usage, and JSON was asked for: the error is also due on standard output
+};
+
+std::variant<Options, EarlyEnd> parse_options(int argc, const char* const* argv);
+
+// "500ms", "2s", "1m"; nothing else.
+attach::Result<std::chrono::milliseconds> parse_duration(std::string_view text);
+
+}  // namespace pythreads::cli

@@ -1,0 +1,115 @@
+#include "cli/options.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace pythreads::cli {
+namespace {
+
+std::variant<Options, EarlyEnd> parse(std::vector<const char*> words) {
+  words.insert(words.begin(), "pythreads");
+  return parse_options(static_cast<int>(words.size()), words.data());
+}
+
+Options parsed(std::vector<const char*> words) {
+  auto result = parse(std::move(words));
+  EXPECT_TRUE(std::holds_alternative<Options>(result)) << std::get<EarlyEnd>(result).text;
+  return std::holds_alternative<Options>(result) ? std::get<Options>(result) : Options{};
+}
+
+EarlyEnd refused(std::vector<const char*> words) {
+  auto result = parse(std::move(words));
+  EXPECT_TRUE(std::holds_alternative<EarlyEnd>(result));
+  return std::holds_alternative<EarlyEnd>(result) ? std::get<EarlyEnd>(result) : EarlyEnd{};
+}
+
+TEST(Options, DefaultsAreStoppedTextRedacted) {
+  const Options options = parsed({"dump", "42"});
+  EXPECT_EQ(options.command, Command::dump);
+  EXPECT_EQ(options.pids, std::vector<pid_t>{42});
+  EXPECT_EQ(options.format, Format::text);
+  EXPECT_TRUE(options.stop);
+  EXPECT_TRUE(options.redact);
+  EXPECT_FALSE(options.native);
+  EXPECT_FALSE(options.locals);
+  EXPECT_EQ(options.deadline, std::chrono::seconds(10));
+}
+
+TEST(Options, SeveralPidsAndEveryFlag) {
+  const Options options = parsed({"dump", "--json", "--native", "--locals", "--no-redact", "--no-stop",
+                                  "--deadline", "500ms", "--pause-budget=2s", "7", "8"});
+  EXPECT_EQ(options.pids, (std::vector<pid_t>{7, 8}));
+  EXPECT_EQ(options.format, Format::json);
+  EXPECT_TRUE(options.native);
+  EXPECT_TRUE(options.locals);
+  EXPECT_FALSE(options.redact);
+  EXPECT_FALSE(options.stop);
+  EXPECT_EQ(options.deadline, std::chrono::milliseconds(500));
+  EXPECT_EQ(options.pause_budget, std::chrono::seconds(2));
+  EXPECT_EQ(options.given, (std::vector<std::string>{"--deadline", "--json", "--locals", "--native",
+                                                     "--no-redact", "--no-stop", "--pause-budget"}));
+}
+
+TEST(Options, FormatJsonIsJson) {
+  EXPECT_EQ(parsed({"dump", "--format", "json", "1"}).format, Format::json);
+  EXPECT_EQ(parsed({"show", "--format=json", "a.json"}).format, Format::json);
+}
+
+TEST(Options, ShowTakesFilesAndStandardInput) {
+  const Options options = parsed({"show", "a.json", "-"});
+  EXPECT_EQ(options.command, Command::show);
+  EXPECT_EQ(options.files, (std::vector<std::string>{"a.json", "-"}));
+}
+
+TEST(Options, WrongUsageIs64) {
+  EXPECT_EQ(refused({}).code, ExitCode::wrong_usage);
+  EXPECT_EQ(refused({"dump"}).code, ExitCode::wrong_usage);
+  EXPECT_EQ(refused({"dump", "abc"}).code, ExitCode::wrong_usage);
+  EXPECT_EQ(refused({"dump", "0"}).code, ExitCode::wrong_usage);
+  EXPECT_EQ(refused({"dump", "-5"}).code, ExitCode::wrong_usage);
+  EXPECT_EQ(refused({"dump", "99999999999999999999"}).code, ExitCode::wrong_usage);
+  EXPECT_EQ(refused({"dump", "--deadline", "soon", "1"}).code, ExitCode::wrong_usage);
+  EXPECT_EQ(refused({"dump", "--no-such-option", "1"}).code, ExitCode::wrong_usage);
+  EXPECT_EQ(refused({"dance", "1"}).code, ExitCode::wrong_usage);
+}
+
+TEST(Options, WrongUsageKnowsWhetherJsonWasAskedFor) {
+  EXPECT_TRUE(refused({"dump", "--json", "abc"}).json);
+  EXPECT_TRUE(refused({"dump", "--format", "json", "abc"}).json);
+  EXPECT_FALSE(refused({"dump", "abc"}).json);
+}
+
+TEST(Options, HelpFitsAScreen) {
+  for (const auto& words :
+       std::vector<std::vector<const char*>>{{"--help"}, {"dump", "--help"}, {"show", "--help"}}) {
+    const EarlyEnd help = refused(words);
+    EXPECT_EQ(help.code, ExitCode::done);
+    EXPECT_LE(std::count(help.text.begin(), help.text.end(), '\n'), 30) << help.text;
+    std::size_t width = 0;
+    for (const char letter : help.text) {
+      width = letter == '\n' ? 0 : width + 1;
+      EXPECT_LE(width, 100U) << help.text;
+    }
+  }
+}
+
+TEST(Options, VersionNamesTheTool) {
+  const EarlyEnd version = refused({"--version"});
+  EXPECT_EQ(version.code, ExitCode::done);
+  EXPECT_TRUE(version.text.starts_with("pythreads ")) << version.text;
+}
+
+TEST(Duration, UnitsAndNonsense) {
+  EXPECT_EQ(*parse_duration("500ms"), std::chrono::milliseconds(500));
+  EXPECT_EQ(*parse_duration("2s"), std::chrono::seconds(2));
+  EXPECT_EQ(*parse_duration("1m"), std::chrono::minutes(1));
+  EXPECT_EQ(*parse_duration("0s"), std::chrono::seconds(0));
+  for (const char* wrong :
+       {"", "5", "ms", "-1s", "1h", "1.5s", " 1s", "1s ", "99999999999999999999s", "100000m"}) {
+    EXPECT_FALSE(parse_duration(wrong).ok()) << wrong;
+  }
+}
+
+}  // namespace
+}  // namespace pythreads::cli
