@@ -76,6 +76,24 @@ struct PyLockWait {
   std::string evidence;  // the same as a sentence
 };
 
+// How well the thread's own frames bear out that it holds a lock.
+enum class PyHoldTrust {
+  certain,   // an open `with` block, or the object on a live value-stack slot of one of its frames
+  inferred,  // inside a try whose finally releases it
+  likely,    // an acquire before the current place and no release after it
+};
+
+// A lock that a thread holds by what its own frames say, whatever the lock's owner field says.
+struct PyHeldLock {
+  PyLockKind kind = PyLockKind::lock;
+  attach::Address object;  // the Python object, comparable with PyLockWait::object
+  PyHoldTrust trust = PyHoldTrust::likely;
+  std::optional<std::size_t> frame;  // index into PyThread::frames
+  int acquired_line = 0;             // of that frame's file: where it was taken; 0: not known
+  std::string rule;                  // stable word: "with-block", "value-stack", …
+  std::string evidence;              // the same as a sentence
+};
+
 // Which lock of its own the GIL's or an RLock's word is: see PyGil.
 struct PyThread {
   attach::Address tstate;
@@ -99,6 +117,7 @@ struct PyThread {
   bool waits_for_gil = false;  // it sleeps on one of the GIL's own words
   std::string gil_evidence;
   std::optional<PyLockWait> lock_wait;
+  std::vector<PyHeldLock> held;
   std::vector<std::string> gaps;
 };
 

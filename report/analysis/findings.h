@@ -36,16 +36,32 @@ struct Wait {
   std::optional<Node> target;   // a thread that is joined
   std::optional<bool> timeout;  // the wait ends by itself
   std::optional<double> ends_in_ms;
+  std::optional<int> descriptor;
   Certainty certainty = Certainty::possible;
   Evidence evidence;
 };
 
+struct Hold {
+  std::string resource;
+  Certainty certainty = Certainty::possible;
+  Evidence evidence;
+  std::optional<std::size_t> frame;  // index into the thread's Python frames
+  int acquired_line = 0;             // in that frame's file; 0: not known
+};
+
+// One for each of `join_threads(snapshot)`, in the same order.
 struct ThreadFinding {
   Node node;
   std::int64_t interpreter = 0;
   Status status = Status::running;
   GilRole gil = GilRole::none;
   std::optional<Wait> wait;
+  std::vector<Hold> holds;
+};
+
+struct Candidate {
+  Node node;
+  Evidence evidence;
 };
 
 enum class OwnerState { none, alive, exited, before_fork, other_process, not_recorded };
@@ -58,6 +74,7 @@ struct Resource {
   std::optional<Node> owner;
   Certainty owner_certainty = Certainty::possible;
   Evidence owner_evidence;
+  std::vector<Candidate> candidates;  // who may hold it, when nobody is known to
   OwnerState owner_state = OwnerState::not_recorded;
   std::optional<std::uint64_t> count;
   std::vector<Node> waiters;

@@ -1,0 +1,55 @@
+#include "report/analysis/joined_threads.h"
+
+#include <unordered_map>
+
+namespace pythreads::report {
+
+pid_t JoinedThread::tid() const {
+  if (os != nullptr) return os->os.tid;
+  return python != nullptr ? python->tid : 0;
+}
+
+bool JoinedThread::held() const { return os != nullptr && os->os.is_held(); }
+
+std::string JoinedThread::label() const {
+  std::string name;
+  if (python != nullptr) name = python->name;
+  if (name.empty() && os != nullptr) name = os->os.os_name;
+  std::string number = tid() == 0 ? "no tid" : "tid " + std::to_string(tid());
+  return name.empty() ? "thread (" + number + ")" : '"' + name + "\" (" + number + ')';
+}
+
+std::vector<JoinedThread> join_threads(const Snapshot& snapshot) {
+  std::unordered_map<pid_t, std::vector<JoinedThread>> by_tid;
+  std::vector<JoinedThread> lost;
+  std::unordered_map<pid_t, const SnapshotThread*> known;
+  for (const SnapshotThread& thread : snapshot.threads) known.emplace(thread.os.tid, &thread);
+
+  for (const pyframes::PyInterpreter& interpreter : snapshot.runtime.interpreters) {
+    for (const pyframes::PyThread& python : interpreter.threads) {
+      const auto found = python.tid == 0 ? known.end() : known.find(python.tid);
+      JoinedThread joined{snapshot.process.pid, nullptr, &python, &interpreter};
+      if (found == known.end()) {
+        lost.push_back(joined);
+      } else {
+        joined.os = found->second;
+        by_tid[python.tid].push_back(joined);
+      }
+    }
+  }
+
+  std::vector<JoinedThread> threads;
+  for (const SnapshotThread& thread : snapshot.threads) {
+    const auto states = by_tid.find(thread.os.tid);
+    if (states == by_tid.end()) {
+      threads.push_back({snapshot.process.pid, &thread, nullptr, nullptr});
+    } else {
+      threads.insert(threads.end(), states->second.begin(), states->second.end());
+      by_tid.erase(states);  // a tid listed twice must not print its states twice
+    }
+  }
+  threads.insert(threads.end(), lost.begin(), lost.end());
+  return threads;
+}
+
+}  // namespace pythreads::report
