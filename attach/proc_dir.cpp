@@ -26,18 +26,9 @@ constexpr std::size_t command_line_limit = std::size_t{8} << 20;
 // max_map_count may be raised to 2^31; a million lines of a hundred bytes is past all that was ever seen.
 constexpr std::size_t maps_limit = std::size_t{256} << 20;
 constexpr std::size_t most_threads = std::size_t{1} << 22;  // PID_MAX_LIMIT
-constexpr std::string_view deleted_suffix = " (deleted)";
 
 std::string reason(int error_number) {
   return std::generic_category().message(error_number);
-}
-
-// The path as seen from inside of `root`, a path without a slash at its end.
-void cut_root(std::string& path, const std::string& root) {
-  if (root.size() <= 1 || !path.starts_with(root)) return;
-  if (path.size() > root.size() && path[root.size()] != '/') return;
-  path.erase(0, root.size());
-  if (path.empty()) path = "/";
 }
 
 std::uint64_t ticks_to_ms(std::uint64_t ticks) {
@@ -264,10 +255,7 @@ Result<Process> ProcDir::read_process() const {
   std::string top = root ? *root : "/";
   if (Result<std::string> exe = read_link((memory_folder_ + "exe").c_str())) {
     process.executable = *std::move(exe);
-    if (process.executable.ends_with(deleted_suffix)) {
-      process.executable_deleted = true;
-      process.executable.resize(process.executable.size() - deleted_suffix.size());
-    }
+    process.executable_deleted = cut_deleted(process.executable);
     cut_root(process.executable, top);
   } else {
     process.unread.emplace_back("executable");

@@ -142,6 +142,19 @@ Maps parse_maps(std::string_view text) {
   return maps;
 }
 
+void cut_root(std::string& path, std::string_view root) {
+  if (root.size() <= 1 || !path.starts_with(root)) return;
+  if (path.size() > root.size() && path[root.size()] != '/') return;
+  path.erase(0, root.size());
+  if (path.empty()) path = "/";
+}
+
+bool cut_deleted(std::string& path) {
+  if (!path.ends_with(deleted_suffix)) return false;
+  path.resize(path.size() - deleted_suffix.size());
+  return true;
+}
+
 std::optional<StatLine> parse_stat(std::string_view text) {
   StatLine stat;
   std::size_t open = text.find(" (");

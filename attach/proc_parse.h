@@ -28,6 +28,13 @@ struct Maps {
 // " (deleted)" at the end of a path is cut off; a file may really be named so, which who opens it must try.
 Maps parse_maps(std::string_view text);
 
+// Makes a path that we see one that is seen from inside of `root`, itself a path as we see it (readlink of
+// /proc/PID/root: "/" unless it is a chroot in our mount namespace). A path outside of it stays.
+void cut_root(std::string& path, std::string_view root);
+
+// Cuts " (deleted)" off; true if it was there.
+bool cut_deleted(std::string& path);
+
 struct StatLine {
   pid_t pid = 0;
   std::string comm;  // since 4.18 with \n and \\ for a line end and a backslash, before that raw
