@@ -19,7 +19,7 @@ namespace pythreads::pyframes {
 namespace {
 
 constexpr bool debug = true, release = false;
-constexpr bool gil = false;
+constexpr bool gil = false, no_gil = true;
 
 constexpr std::array rows = {
     LayoutRow{8, 18, release, gil, &layouts::cpython_3_8_18},
@@ -32,10 +32,13 @@ constexpr std::array rows = {
     LayoutRow{13, 0, release, gil, &layouts::cpython_3_13_0},
     LayoutRow{13, 5, release, gil, &layouts::cpython_3_13_5},
     LayoutRow{13, 5, debug, gil, &layouts::cpython_3_13_5d},
+    LayoutRow{13, 5, release, no_gil, &layouts::cpython_3_13_5t},
     LayoutRow{14, 10, release, gil, &layouts::cpython_3_14_10},
     LayoutRow{14, 10, debug, gil, &layouts::cpython_3_14_10d},
+    LayoutRow{14, 10, release, no_gil, &layouts::cpython_3_14_10t},
     LayoutRow{15, 2, release, gil, &layouts::cpython_3_15_2},
     LayoutRow{15, 2, debug, gil, &layouts::cpython_3_15_2d},
+    LayoutRow{15, 2, release, no_gil, &layouts::cpython_3_15_2t},
 };
 
 const LayoutRow* find_row(int minor, int micro, bool wants_debug, bool free_threaded) {

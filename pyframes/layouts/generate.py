@@ -8,7 +8,8 @@
 What a table holds is declared in runtime_layout.h alone; it is parsed here, so that a field added there is
 either found in DWARF (under its own name, or one of the names in STRUCTS) or absent, and its width is
 checked against its type. Needs gdb (with Python), clang-format, and for --write the interpreters that
-tests/interpreters finds.
+tests/interpreters finds. Free-threaded builds, which no distribution packages, are read by way of headers
+(probe.c).
 """
 
 import argparse
@@ -153,10 +154,13 @@ TABLES = {
     "3.10": [("3.10.13", False, False)],
     "3.11": [("3.11.7", False, False)],
     "3.12": [("3.12.1", False, False)],
-    "3.13": [("3.13.0", False, False), ("3.13.5", False, False), ("3.13.5", True, False)],
-    "3.14": [("3.14.10", False, False), ("3.14.10", True, False)],
-    "3.15": [("3.15.2", False, False), ("3.15.2", True, False)],
+    "3.13": [("3.13.0", False, False), ("3.13.5", False, False), ("3.13.5", True, False), ("3.13.5", False, True)],
+    "3.14": [("3.14.10", False, False), ("3.14.10", True, False), ("3.14.10", False, True)],
+    "3.15": [("3.15.2", False, False), ("3.15.2", True, False), ("3.15.2", False, True)],
 }
+
+# Structs that only .c files define, and that hold no object: the same with and without the GIL.
+WITHOUT_OBJECT_HEAD = ("thread_handle", "wait_entry")
 
 
 class LayoutError(Exception):
@@ -377,36 +381,83 @@ def header_text(minor, builds, layouts):
         '#include "pyframes/runtime_layout.h"',
         "",
         "namespace pythreads::pyframes::layouts {",
-        "",
     ]
-    lines = guard + whole_table(builds[0], layouts[builds[0]], declared)
-    for build in builds[1:]:
-        lines += ["", *differing_table(build, layouts[build], builds[0], layouts[builds[0]], declared)]
+    lines = guard
+    for build in builds:
+        # A free-threaded build differs in nearly every object: it gets a whole table.
+        base = next(each for each in builds if each[2] == build[2])
+        if build == base:
+            lines += ["", *whole_table(build, layouts[build], declared)]
+        else:
+            lines += ["", *differing_table(build, layouts[build], base, layouts[base], declared)]
     lines += ["", "}  // namespace pythreads::pyframes::layouts"]
     command = ["clang-format", f"--assume-filename={HERE}/table.h"]
     done = subprocess.run(command, input="\n".join(lines) + "\n", capture_output=True, text=True, check=True)
     return done.stdout
 
 
-def available_builds():
-    """{(version, debug, free-threaded): interpreter} of those that tests/interpreters finds."""
+def tests_interpreters():
+    """The modules interpreters and suites of tests/interpreters."""
     sys.path.insert(0, str(HERE.parent.parent / "tests" / "interpreters"))
     import interpreters  # pylint: disable=import-outside-toplevel,import-error
+    import suites  # pylint: disable=import-outside-toplevel,import-error
 
+    return interpreters, suites
+
+
+def interpreters_here():
+    """[((version, debug, free_threaded), interpreter)] of those that tests/interpreters finds."""
+    found = tests_interpreters()[0].find_interpreters()
+    return [((each["version"], each["debug"], each["free_threaded"]), each) for each in found]
+
+
+def headers_here():
+    """{(version, debug, free_threaded): folder usr/include} of builds that only headers are here for."""
+    suites = tests_interpreters()[1]
     found = {}
-    for each in interpreters.find_interpreters():
-        found.setdefault((each["version"], each["debug"], each["free_threaded"]), each)
+    for suite in suites.SUITES:
+        include = pathlib.Path(suites.tree_dir(suite), "usr/include")
+        stamp = suites.read_stamp(suites.tree_dir(suite)) or {"versions": {}}
+        for minor, version in stamp["versions"].items():
+            if (include / f"python{minor}" / "internal" / "pycore_tstate.h").exists() and int(minor[2:]) >= 13:
+                found[(version, False, True)] = include
     return found
 
 
+def read_interpreter(interpreter):
+    file, debug_files = dwarf_file(interpreter)
+    return read_layout(file, interpreter["version"], debug_files)
+
+
+def read_headers(build, include, with_gil):
+    """The layout by headers alone; `with_gil` is the layout of the same version's usual build."""
+    version = build[0]
+    name = "python" + ".".join(version.split(".")[:2])
+    machine = f"{os.uname().machine}-linux-gnu"
+    folders = [include / name, include / name / "internal", include / name / "internal" / "mimalloc"]
+    folders += [include, include / machine / name]
+    with tempfile.TemporaryDirectory() as folder:
+        command = ["cc", "-c", "-g", "-w", "-fno-eliminate-unused-debug-types", "-DPy_GIL_DISABLED=1"]
+        command += [f"-I{each}" for each in folders] + [str(HERE / "probe.c"), "-o", f"{folder}/probe.o"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise LayoutError(f"probe.c with {name}'s headers: {done.stderr.strip()[-300:]}")
+        layout = read_layout(f"{folder}/probe.o", version)
+    if layout is None or with_gil is None:
+        return None
+    return layout | {group: with_gil[group] for group in WITHOUT_OBJECT_HEAD}
+
+
 def write_tables():
-    builds_here = available_builds()
+    interpreters, headers = interpreters_here(), headers_here()
     for minor, builds in TABLES.items():
         path = HERE / f"cpython_{minor.replace('.', '_')}.h"
         layouts = {}
         for build in builds:
-            if build in builds_here:
-                layouts[build] = read_layout(*dwarf_read_arguments(builds_here[build]))
+            for each in (each for here, each in interpreters if here == build):
+                layouts[build] = layouts.get(build) or read_interpreter(each)
+            if not layouts.get(build) and build in headers:
+                layouts[build] = read_headers(build, headers[build], layouts.get((build[0], False, False)))
         missing = [spoken(build) for build in builds if not layouts.get(build)]
         if missing:
             print(f"{path.name}: left as it is, there is no DWARF here of {', '.join(missing)}", file=sys.stderr)
@@ -414,11 +465,6 @@ def write_tables():
         path.write_text(header_text(minor, builds, layouts), encoding="utf-8")
         counts = [f"{identifier(each)}: {len(differences(layouts[each], layouts[builds[0]]))}" for each in builds[1:]]
         print(f"{path.name}: written" + (", differences " + ", ".join(counts) if counts else ""))
-
-
-def dwarf_read_arguments(interpreter):
-    file, debug_files = dwarf_file(interpreter)
-    return file, interpreter["version"], debug_files
 
 
 def main():

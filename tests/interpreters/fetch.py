@@ -192,6 +192,8 @@ def available(environment, names):
 def unpack(archive, tree):
     command = ["tar", "-x", "--keep-directory-symlink", "--no-same-owner", "-C", str(tree)]
     command += [f"--exclude={pattern}" for pattern in NOT_UNPACKED]
+    if archive.name.partition("_")[0].endswith("-dev"):
+        command.append("./usr/include")
     with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(archive)], stdout=subprocess.PIPE) as source:
         done = subprocess.run(command, stdin=source.stdout, stderr=subprocess.PIPE, text=True, check=False)
         source.stdout.close()
@@ -229,7 +231,10 @@ def make_tree(suite, work, found_mirrors):
     packages = closure(environment, wanted)
     downloads = work / "downloads"
     downloads.mkdir()
-    run(["apt-get", "download", *(f"{name}={version}" for name, version in packages)], environment, downloads)
+    chosen = [f"{name}={version}" for name, version in packages]
+    # Headers, without what a compiler would need to link: layouts of builds that nobody packages.
+    chosen += available(environment, [f"libpython{minor}-dev" for minor in suites.SUITES[suite]])
+    run(["apt-get", "download", *chosen], environment, downloads)
 
     tree = work / "tree"
     tree.mkdir()

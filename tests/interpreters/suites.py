@@ -9,15 +9,17 @@ import json
 import os
 
 # The minor versions that each suite is wanted for. bullseye has the last interpreter with a separate
-# libpthread, trixie the first with _Py_DebugOffsets, sid what comes next (it moves).
+# libpthread, bookworm the debug files of what Debian 12 has itself, trixie _Py_DebugOffsets, sid what comes
+# next (it moves).
 SUITES = {
     "bullseye": ("3.9",),
+    "bookworm": ("3.11",),
     "trixie": ("3.13",),
     "sid": ("3.14", "3.15"),
 }
 
 # Raise it when what lies in a tree changes: older trees are then fetched again.
-TREE_FORMAT = 1
+TREE_FORMAT = 2
 STAMP = "pythreads-tree.json"
 
 
