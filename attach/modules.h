@@ -27,9 +27,13 @@ struct Module {
   std::string build_id;    // hex digits, as mapped; empty if there is none or it could not be read
   Range eh_frame_hdr;      // PT_GNU_EH_FRAME in the target; size 0: none
   Mapping first_mapping;   // the mapping that holds the ELF header; what TargetFiles opens
+  std::string elf_header;  // 64 bytes as mapped; they judge the file where there is no build id
 };
 
-// Groups the mappings into modules, reading their ELF headers from the target's memory.
+// Groups the mappings into modules, in the order of addresses, reading their ELF headers from the target's
+// memory. A file that is mapped but not loaded (read through mmap; the executable opened once more by ctypes)
+// is none: each load segment must lie where the header says, and one be executable. A library loaded twice
+// (dlmopen) is two. 32-bit and foreign ELF files are left out.
 std::vector<Module> find_modules(const std::vector<Mapping>& mappings, Memory& memory);
 
 struct Symbol {
@@ -47,6 +51,9 @@ struct ModuleSymbols {
   bool has_symtab = false;
 };
 
+// ErrorCodes: unreadable (no file, or not one that may be opened), corrupt (another file than the mapped one,
+// or none that parses). Undefined, thread-local and absolute symbols are not found, nor those that would lie
+// outside of the module. Where several have one name, a global one is preferred.
 Result<ModuleSymbols> read_symbols(const Module& module, TargetFiles& files,
                                    const std::vector<std::string_view>& names,
                                    const std::vector<std::string_view>& section_names);
