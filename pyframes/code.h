@@ -24,7 +24,10 @@ struct Code {
   std::string qualified_name;  // the name before 3.11
   std::string file;
   std::int32_t first_line = 0;
-  std::int32_t flags = 0;  // co_flags
+  std::int32_t flags = 0;                     // co_flags
+  std::int32_t first_traceable = 0;           // index of the first RESUME in 2-byte units; 0 before 3.11
+  attach::Address instructions;               // 3.11 on: the first one; null before
+  attach::Address thread_local_instructions;  // co_tlbc: null where there are none
   std::vector<std::uint8_t> line_table;
   std::string gap;  // what of it could not be read; empty if nothing
 };

@@ -44,6 +44,7 @@ struct Reading {
   std::unordered_map<attach::Address, std::shared_ptr<const Code>> codes;
   std::unordered_map<attach::Address, std::string> module_names;  // by f_globals
   std::unordered_map<attach::Address, std::string> type_names;
+  attach::Address code_type;  // PyCode_Type, once an object of it was seen
 
   const RuntimeLayout& layout() const { return runtime.layout; }
 };

@@ -1,0 +1,90 @@
+#include "pyframes/code.h"
+
+#include <string_view>
+#include <utility>
+
+#include "pyframes/objects.h"
+#include "pyframes/reading.h"
+
+namespace pythreads::pyframes {
+namespace {
+
+using attach::Address;
+using attach::Error;
+using attach::ErrorCode;
+using attach::Result;
+
+constexpr std::size_t max_line_table = 1 << 20;  // bytes: about a hundred thousand lines in one function
+
+void add_gap(Code& code, std::string_view what, const Error& error) {
+  if (!code.gap.empty()) code.gap += "; ";
+  code.gap += std::string(what) + ": " + error.message;
+}
+
+std::string read_text(Reading& reading, Code& code, std::optional<Address> object, std::size_t limit,
+                      std::string_view what) {
+  if (!object) {
+    add_gap(code, what, Error{ErrorCode::internal, "not in the layout", ""});
+    return {};
+  }
+  Result<StrValue> text = read_str(reading.layout(), reading.lasting, *object, limit);
+  if (!text) {
+    add_gap(code, what, text.error());
+    return {};
+  }
+  return std::move(text->text);
+}
+
+}  // namespace
+
+Result<bool> is_code(Reading& reading, Address object) {
+  Result<Address> type = type_of(reading.layout(), reading.lasting, object);
+  if (!type) return std::move(type).error();
+  if (!reading.code_type.is_null() && *type == reading.code_type) return true;
+  Result<std::string> name = type_name(reading.layout(), reading.lasting, *type);
+  if (!name) return std::move(name).error();
+  if (*name != "code") return false;
+  reading.code_type = *type;
+  return true;
+}
+
+Result<std::shared_ptr<const Code>> read_code(Reading& reading, Address address) {
+  if (auto known = reading.codes.find(address); known != reading.codes.end()) return known->second;
+  Result<bool> right = is_code(reading, address);
+  if (!right) return std::move(right).error().within("the type of a code object");
+  if (!*right) return Error{ErrorCode::corrupt, "a frame whose code is no code object", ""};
+
+  const RuntimeLayout& layout = reading.layout();
+  Result<StructCopy> copy = StructCopy::read(reading.lasting, address, layout.code.size);
+  if (!copy) return std::move(copy).error();
+  auto code = std::make_shared<Code>();
+  code->address = address;
+  code->first_line = copy->get(layout.code.co_firstlineno).value_or(0);
+  code->flags = copy->get(layout.code.co_flags).value_or(0);
+  code->first_traceable = copy->get(layout.code.co_firsttraceable).value_or(0);
+  if (layout.code.co_code_adaptive.exists())
+    code->instructions = address + static_cast<std::uint64_t>(layout.code.co_code_adaptive.offset);
+  code->thread_local_instructions = copy->pointer(layout.code.co_tlbc).value_or(Address());
+  code->name = read_text(reading, *code, copy->pointer(layout.code.co_name), max_name_length, "co_name");
+  code->file =
+      read_text(reading, *code, copy->pointer(layout.code.co_filename), max_path_length, "co_filename");
+  code->qualified_name = code->name;
+  if (layout.code.co_qualname.exists()) {
+    std::string qualified =
+        read_text(reading, *code, copy->pointer(layout.code.co_qualname), max_name_length, "co_qualname");
+    if (!qualified.empty()) code->qualified_name = std::move(qualified);
+  }
+  if (std::optional<Address> table = copy->pointer(layout.code.co_linetable)) {
+    Result<BytesValue> bytes = read_bytes(layout, reading.lasting, *table, max_line_table);
+    if (bytes) {
+      code->line_table = std::move(bytes->bytes);
+    } else {
+      add_gap(*code, "line table", bytes.error());
+    }
+  }
+  std::shared_ptr<const Code> finished = std::move(code);
+  reading.codes.emplace(address, finished);
+  return finished;
+}
+
+}  // namespace pythreads::pyframes
