@@ -18,24 +18,27 @@ namespace pythreads::attach {
 // What was looked at. Empty: could not be read, or there is no such thing on this kernel.
 struct PtraceFacts {
   bool exists = true;
-  char state = '?';  // the target's, as in stat
+  char state = '?';  // of the leader, or of a living thread where the leader has ended
   bool kernel_thread = false;
   bool is_ourselves = false;
+  bool is_our_descendant = false;
+  pid_t parent_pid = 0;
   pid_t tracer_pid = 0;
   std::string tracer_name;
-  std::optional<uid_t> target_uid;        // real
-  bool target_ids_are_ours = true;        // real, effective and saved, uid and gid, all ours
-  std::optional<uid_t> proc_owner;        // of /proc/PID/stat: root's when not dumpable
-  std::uint64_t target_capabilities = 0;  // permitted
-  std::optional<bool> same_user_namespace;
-  bool target_is_descendant = false;
-  std::optional<int> yama_scope;  // none: no Yama in this kernel
-  std::string security_label;     // of ours, AppArmor or SELinux; empty if unconfined
+  std::optional<uid_t> target_uid;          // effective
+  std::optional<uid_t> proc_owner;          // of /proc/PID/stat: root's when the target is not dumpable
+  std::optional<bool> ids_are_ours;         // its real, effective and saved ids are our real ones
+  std::uint64_t target_capabilities = 0;    // permitted
+  std::optional<bool> same_user_namespace;  // by uid_map, which anybody may read
+  std::optional<int> yama_scope;            // none: no Yama in this kernel
 
   uid_t our_uid = 0;                   // effective
   std::uint64_t our_capabilities = 0;  // effective
-  bool we_are_filtered = false;        // Seccomp: 2
-  std::optional<bool> ptrace_works;    // on a child of our own; none: not tried
+  bool in_first_user_namespace = true;
+  bool root_would_have_it = true;    // CAP_SYS_PTRACE is in our bounding set and no NoNewPrivs
+  bool we_are_filtered = false;      // Seccomp: 2
+  std::string security_label;        // AppArmor's or SELinux's name for us; empty: unconfined or none
+  std::optional<bool> ptrace_works;  // PTRACE_SEIZE on a child of our own; none: not tried
 };
 
 // Reads them. Forks a child to try ptrace on where nothing else explains the failure.
@@ -44,7 +47,8 @@ PtraceFacts read_ptrace_facts(const ProcDir& folder, pid_t pid);
 // Pure: the table of reasons.
 Error explain_ptrace_failure(const PtraceFacts& facts, pid_t pid, int error_number);
 
-// ErrorCodes: no_such_process, zombie, already_traced, not_permitted, unreadable.
+// ErrorCodes: process_ended, zombie, already_traced, not_permitted, unreadable. `error_number` is that of
+// ptrace, process_vm_readv, or of opening one of its files.
 Error explain_ptrace_failure(const ProcDir& folder, pid_t pid, int error_number);
 
 }  // namespace pythreads::attach

@@ -211,6 +211,10 @@ Status parse_status(std::string_view text) {
       status.permitted_capabilities = number_of<std::uint64_t>(value, 16);
     } else if (key == "CapEff") {
       status.effective_capabilities = number_of<std::uint64_t>(value, 16);
+    } else if (key == "CapBnd") {
+      status.bounding_capabilities = number_of<std::uint64_t>(value, 16);
+    } else if (key == "NoNewPrivs") {
+      status.no_new_privileges = number_of<int>(value);
     } else if (key == "Seccomp") {
       status.seccomp = number_of<int>(value);
     } else if (key == "voluntary_ctxt_switches") {
