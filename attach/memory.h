@@ -17,6 +17,13 @@
 
 namespace pythreads::attach {
 
+// One of many reads that are asked for at once.
+struct Piece {
+  Address from;
+  std::span<std::byte> into;
+  std::size_t got = 0;  // how many bytes, from the first on, were there
+};
+
 class Memory {
  public:
   virtual ~Memory() = default;
@@ -40,6 +47,11 @@ class Memory {
     Result<std::uint64_t> value = read_value<std::uint64_t>(from);
     if (!value) return std::move(value).error();
     return Address(*value);
+  }
+
+  // Many reads in as few system calls as can be; one that fails is skipped (`got`) and the others go on.
+  virtual void read_pieces(std::span<Piece> pieces) {
+    for (Piece& piece : pieces) piece.got = read_some(piece.from, piece.into);
   }
 
   // Up to the terminating zero; an error if there is none within `limit` bytes.

@@ -1,0 +1,425 @@
+#include "attach/attachment.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <exception>
+#include <map>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <unordered_map>
+#include <utility>
+
+#include "attach/frozen_memory.h"
+#include "attach/holder.h"
+#include "attach/kernel_wait.h"
+#include "attach/live_files.h"
+#include "attach/live_memory.h"
+#include "attach/page_cache.h"
+#include "attach/permission.h"
+#include "attach/proc_dir.h"
+#include "attach/proc_parse.h"
+
+namespace pythreads::attach {
+namespace {
+
+constexpr std::uint64_t red_zone = 128;                 // System V ABI, x86-64: below the stack pointer
+constexpr std::uint64_t all_stacks = 64 * 1024 * 1024;  // of all threads together
+constexpr std::uint64_t least_stack = 16 * 1024;
+constexpr std::size_t maps_limit = 64 * 1024 * 1024;
+
+// What a thread's walk needs at the least, made ready in our memory before the stop.
+constexpr std::size_t ready_per_thread = 48 * 1024;
+constexpr std::size_t ready_at_most = 8 * 1024 * 1024;
+
+// The text of `maps`, by a descriptor that is already open. Empty when the address space is gone.
+Result<std::string> read_maps(const ScopedFd& maps) {
+  std::string text;
+  text.reserve(64 * 1024);
+  std::array<char, 16 * 1024> block;  // NOLINT: filled by pread
+  while (text.size() < maps_limit) {
+    const ssize_t got = ::pread(maps.get(), block.data(), block.size(), static_cast<off_t>(text.size()));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) {
+      return Error{ErrorCode::unreadable, std::string("reading the maps: ") + std::strerror(errno), ""};
+    }
+    if (got == 0) return text;
+    text.append(block.data(), static_cast<std::size_t>(got));
+  }
+  return Error{ErrorCode::corrupt, "the maps are longer than 64 MiB", ""};
+}
+
+const Mapping* find_mapping(const std::vector<Mapping>& mappings, Address at) {
+  auto next = std::upper_bound(mappings.begin(), mappings.end(), at,
+                               [](Address address, const Mapping& m) { return address < m.range.begin; });
+  if (next == mappings.begin()) return nullptr;
+  --next;
+  return next->range.contains(at) ? &*next : nullptr;
+}
+
+// What `Module`s are made of: has a file been mapped or unmapped? Heaps and stacks come and go all the time.
+bool same_files(const std::vector<Mapping>& a, const std::vector<Mapping>& b) {
+  const auto files = [](const std::vector<Mapping>& mappings) {
+    std::vector<std::tuple<std::uint64_t, std::uint64_t, std::uint64_t, std::uint64_t>> list;
+    for (const Mapping& m : mappings) {
+      if (m.inode != 0) list.emplace_back(m.range.begin.value, m.range.size, m.inode, m.device);
+    }
+    return list;
+  };
+  return files(a) == files(b);
+}
+
+// A parse of the raw text names paths as the kernel does; those that were known keep the name that they had.
+std::vector<Mapping> with_known_paths(std::vector<Mapping> fresh, const std::vector<Mapping>& known) {
+  std::map<std::pair<std::uint64_t, std::uint64_t>, const Mapping*> by_file;
+  for (const Mapping& m : known) {
+    if (m.inode != 0) by_file.emplace(std::pair(m.device, m.inode), &m);
+  }
+  for (Mapping& m : fresh) {
+    const auto found = by_file.find({m.device, m.inode});
+    if (m.inode != 0 && found != by_file.end()) m.path = found->second->path;
+  }
+  return fresh;
+}
+
+}  // namespace
+
+struct Attachment::State {
+  explicit State(ProcDir opened) : dir(std::move(opened)) {}
+
+  ProcDir dir;
+  pid_t memory_tid = 0;  // a thread that has the address space: the leader, unless it has ended
+  std::shared_ptr<const ScopedFd> mem;
+  ScopedFd maps;
+  ScopedFd task;
+  ScopedFd stat;
+  std::string maps_text;
+  std::shared_ptr<PageCache> pages;  // of the last stop
+  Target target;
+
+  pid_t pid() const { return dir.pid(); }
+  std::shared_ptr<LiveMemory> live(LiveMemory::Identity identity) const {
+    return std::make_shared<LiveMemory>(memory_tid, mem, identity);
+  }
+
+  Result<void> open_all();
+  Result<void> refresh_mappings();
+  Result<void> read_threads();
+  void take(std::vector<StoppedThread>& stopped);
+  void compare_maps(StopReport& report);
+  void copy_stacks(const HoldOptions& options);
+  void decode_waits(StopReport& report);
+  void make_pages(LiveMemory::Identity identity, std::size_t ready_bytes);
+  void after_release(bool files_changed, StopReport& report);
+  Result<StopReport> look_without_stop(const std::function<void(Target&)>& read);
+  Result<StopReport> look(const HoldOptions& options, const std::function<void(Target&)>& read);
+};
+
+Result<void> Attachment::State::open_all() {
+  const std::string& folder = dir.memory_folder();
+  memory_tid = pid();
+  if (const std::size_t at = folder.find('/'); at != std::string::npos) {
+    std::from_chars(folder.data() + at + 1, folder.data() + folder.size(), memory_tid);
+  }
+  Result<ScopedFd> opened = dir.open_file((folder + "mem").c_str(), O_RDONLY);
+  if (!opened) {
+    const int error_number = opened.error().code == ErrorCode::process_ended ? ESRCH : EPERM;
+    return explain_ptrace_failure(dir, pid(), error_number);
+  }
+  mem = std::make_shared<const ScopedFd>(std::move(*opened));
+
+  const auto open_into = [this](const std::string& name, int flags, ScopedFd& into) -> Result<void> {
+    Result<ScopedFd> file = dir.open_file(name.c_str(), flags);
+    if (!file) return std::move(file).error().within("opening " + name);
+    into = std::move(*file);
+    return {};
+  };
+  if (Result<void> done = open_into(folder + "maps", O_RDONLY, maps); !done) return done;
+  if (Result<void> done = open_into("task", O_RDONLY | O_DIRECTORY, task); !done) return done;
+  return open_into("stat", O_RDONLY, stat);
+}
+
+// The mappings as they are now, and the modules where files came or went. The text of both reads need not be
+// the same; a change between them is found at the stop, by the text.
+Result<void> Attachment::State::refresh_mappings() {
+  Result<std::string> text = read_maps(maps);
+  if (!text) return std::move(text).error();
+  if (!maps_text.empty() && *text == maps_text) return {};
+  Result<std::vector<Mapping>> mappings = dir.read_mappings();
+  if (!mappings) return std::move(mappings).error();
+  const bool first = maps_text.empty();
+  const bool files_changed = first || !same_files(*mappings, target.mappings);
+  target.mappings = std::move(*mappings);
+  maps_text = std::move(*text);
+  if (files_changed) {
+    const std::shared_ptr<LiveMemory> memory = live(LiveMemory::Identity::checked);
+    target.modules = find_modules(target.mappings, *memory);
+  }
+  return {};
+}
+
+Result<void> Attachment::State::read_threads() {
+  Result<std::vector<pid_t>> tids = dir.list_threads();
+  if (!tids) return std::move(tids).error();
+  target.threads.clear();
+  target.threads.reserve(tids->size() + 64);
+  for (const pid_t tid : *tids) {
+    Result<ThreadState> thread = dir.read_thread(tid);
+    if (thread) target.threads.push_back(std::move(*thread));
+  }
+  if (target.threads.empty()) {
+    return Error{ErrorCode::process_ended, "process " + std::to_string(pid()) + " has ended", ""};
+  }
+  return {};
+}
+
+// What the holder found becomes part of the threads; those that came since the files were read are added.
+void Attachment::State::take(std::vector<StoppedThread>& stopped) {
+  std::unordered_map<pid_t, std::size_t> index;
+  index.reserve(target.threads.size());
+  for (std::size_t i = 0; i < target.threads.size(); ++i) index.emplace(target.threads[i].tid, i);
+  const std::size_t known = target.threads.size();
+  for (StoppedThread& one : stopped) {
+    const auto found = index.find(one.tid);
+    if (found == index.end()) {
+      target.threads.emplace_back().tid = one.tid;
+      target.threads.back().namespace_tid = one.tid;
+    }
+    ThreadState& thread = found == index.end() ? target.threads.back() : target.threads[found->second];
+    thread.outcome = one.outcome;
+    thread.registers = one.registers;
+    if (!one.gap.empty()) thread.gap = std::move(one.gap);
+  }
+  if (target.threads.size() > known) {
+    std::sort(target.threads.begin(), target.threads.end(),
+              [this](const ThreadState& a, const ThreadState& b) {
+                return std::pair(a.tid != pid(), a.tid) < std::pair(b.tid != pid(), b.tid);
+              });
+  }
+}
+
+void Attachment::State::compare_maps(StopReport& report) {
+  Result<std::string> text = read_maps(maps);
+  if (!text) {
+    report.gaps.push_back("the mappings could not be compared while the target was held: " +
+                          text.error().message);
+    return;
+  }
+  if (*text == maps_text) return;
+  report.mappings_changed = true;
+  Maps fresh = parse_maps(*text);
+  if (fresh.bad_line || fresh.mappings.empty()) {
+    report.gaps.push_back("the mappings changed before the stop, and could not be read again");
+    return;
+  }
+  target.mappings = with_known_paths(std::move(fresh.mappings), target.mappings);
+  maps_text = std::move(*text);
+}
+
+void Attachment::State::copy_stacks(const HoldOptions& options) {
+  const std::uint64_t threads = std::max<std::uint64_t>(1, target.threads.size());
+  const std::uint64_t most = std::min(options.stack_bytes, std::max(least_stack, all_stacks / threads));
+  std::vector<Range> stacks;
+  stacks.reserve(target.threads.size());
+  for (ThreadState& thread : target.threads) {
+    if (!thread.registers) continue;
+    const Address sp(thread.registers->rsp);
+    const Mapping* mapping = find_mapping(target.mappings, sp);
+    if (mapping == nullptr || !mapping->readable) {
+      thread.gap = "its stack pointer is in no readable mapping";
+      continue;
+    }
+    const Address begin = sp - std::min(red_zone, sp - mapping->range.begin);
+    thread.stack = Range{begin, std::min(most, mapping->range.end() - begin)};
+    stacks.push_back(thread.stack);
+  }
+  target.memory->prefetch(stacks);
+  for (ThreadState& thread : target.threads) {
+    const std::uint64_t kept = pages->kept(thread.stack.begin, thread.stack.size);
+    if (kept < thread.stack.size) {
+      thread.gap = "its stack could be read only in part";
+      thread.stack.size = kept;
+    }
+  }
+}
+
+// Which call each thread was in: by its registers where it was held, else as its file said before. Registers
+// win where the two disagree: they are of the stop, the file is of some time before.
+void Attachment::State::decode_waits(StopReport& report) {
+  std::vector<Range> codes;
+  std::vector<ThreadState*> restarted;
+  for (ThreadState& thread : target.threads) {
+    if (thread.registers) {
+      if (thread.outcome == StopOutcome::held) {
+        std::optional<Disturbance> disturbance =
+            find_disturbance(thread.tid, *thread.registers, thread.kernel_wait, *target.memory);
+        if (disturbance) report.disturbed.push_back(std::move(*disturbance));
+      }
+      thread.kernel_wait = wait_from_registers(*thread.registers);
+    }
+    if (thread.kernel_wait && thread.kernel_wait->number == 219) {
+      restarted.push_back(&thread);
+      if (thread.registers) {
+        codes.push_back(Range{Address(thread.registers->rip) - restart_code_bytes, restart_code_bytes});
+      }
+    }
+  }
+  target.memory->prefetch(codes);
+  for (ThreadState* thread : restarted) {
+    std::array<std::byte, restart_code_bytes> code{};
+    std::size_t got = 0;
+    if (thread->registers) {
+      got = target.memory->read_up_to(Address(thread->registers->rip) - restart_code_bytes, code);
+    }
+    resolve_restart(*thread->kernel_wait, thread->wait_channel, std::span(code).first(got));
+  }
+}
+
+// A new, open cache; `memory` freezes with it, `lasting` looks behind it from then on.
+void Attachment::State::make_pages(LiveMemory::Identity identity, std::size_t ready_bytes) {
+  pages = std::make_shared<PageCache>(live(identity), ready_bytes);
+  target.memory = std::make_unique<FrozenMemory>(pages);
+  target.lasting =
+      std::make_unique<FrozenMemory>(pages, std::make_shared<PageCache>(live(LiveMemory::Identity::checked)));
+}
+
+// What is told by files of threads that came too late for them, and modules that were mapped meanwhile.
+void Attachment::State::after_release(bool files_changed, StopReport& report) {
+  for (ThreadState& thread : target.threads) {
+    if (thread.state != '?' || !thread.os_name.empty()) continue;
+    if (Result<ThreadState> now = dir.read_thread(thread.tid); now) {
+      thread.os_name = std::move(now->os_name);
+      thread.namespace_tid = now->namespace_tid;
+    }
+  }
+  if (files_changed) target.modules = find_modules(target.mappings, *target.lasting);
+  const LiveMemory now(memory_tid, mem, LiveMemory::Identity::checked);
+  if (!now.still_there()) {
+    report.gaps.push_back("the process ended, or executed another program, after it was released");
+  }
+}
+
+Result<StopReport> Attachment::State::look_without_stop(const std::function<void(Target&)>& read) {
+  StopReport report;
+  report.captured_at = std::chrono::system_clock::now();
+  make_pages(LiveMemory::Identity::checked, 0);
+  decode_waits(report);
+  for (ThreadState& thread : target.threads) {
+    if (thread.gap.empty()) thread.gap = "it was not stopped: no registers and no stack";
+  }
+  read(target);
+  pages->close();
+  after_release(false, report);
+  return report;
+}
+
+Result<StopReport> Attachment::State::look(const HoldOptions& options,
+                                           const std::function<void(Target&)>& read) {
+  if (Result<void> done = refresh_mappings(); !done) return std::move(done).error();
+  if (Result<void> done = read_threads(); !done) return std::move(done).error();
+  if (!options.stop) return look_without_stop(read);
+
+  std::vector<ThreadBefore> before;
+  before.reserve(target.threads.size());
+  for (const ThreadState& thread : target.threads) before.push_back(ThreadBefore{thread.tid, thread.state});
+
+  // A thread's stack and what its frames lead to, so that our own page faults come before the stop.
+  make_pages(LiveMemory::Identity::held,
+             std::min(ready_at_most, std::max<std::size_t>(before.size(), 8) * ready_per_thread));
+
+  StopReport report;
+  const std::shared_ptr<PageCache> closing = pages;
+  Holder holder(pid(), task.get(), stat.get(), Holder::Bounds{options.stop_bound, options.pause_budget},
+                [closing] { closing->close(); });
+  if (const int failed = holder.stop(std::move(before)); failed != 0) {
+    holder.release();
+    if (failed == EAGAIN) {
+      return Error{ErrorCode::internal, "no thread could be started to hold the target", ""};
+    }
+    return explain_ptrace_failure(dir, pid(), failed);
+  }
+  report.captured_at = std::chrono::system_clock::now();
+  const LiveMemory now(memory_tid, mem, LiveMemory::Identity::checked);
+  if (!now.still_there()) {
+    holder.release();
+    return Error{
+        ErrorCode::process_ended,
+        "process " + std::to_string(pid()) + " ended, or executed another program, before it was held", ""};
+  }
+  take(holder.threads());
+  report.stopped = true;
+  const std::vector<Mapping> mappings_before = target.mappings;
+  compare_maps(report);
+  if (options.copy_stacks) copy_stacks(options);
+  decode_waits(report);
+  read(target);
+  holder.release();
+
+  report.pause_ms = holder.pause().count();
+  report.budget_passed = holder.budget_passed();
+  if (!holder.gap().empty()) report.gaps.push_back(holder.gap());
+  if (report.budget_passed) {
+    report.gaps.push_back("the pause budget ended the stop before everything was read");
+  }
+  after_release(report.mappings_changed && !same_files(mappings_before, target.mappings), report);
+  return report;
+}
+
+Attachment::Attachment(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Attachment::Attachment(Attachment&&) noexcept = default;
+Attachment& Attachment::operator=(Attachment&&) noexcept = default;
+Attachment::~Attachment() = default;
+
+Target& Attachment::target() {
+  return state_->target;
+}
+const Target& Attachment::target() const {
+  return state_->target;
+}
+
+Result<Attachment> Attachment::prepare(pid_t pid) {
+  Result<ProcDir> dir = ProcDir::open(pid);
+  if (!dir) return std::move(dir).error();
+  auto state = std::make_unique<State>(std::move(*dir));
+  Result<Process> process = state->dir.read_process();
+  if (!process) return std::move(process).error();
+  state->target.process = std::move(*process);
+  if (state->target.process.state == 'Z' && state->dir.memory_folder().empty()) {
+    return explain_ptrace_failure(state->dir, pid, EPERM);
+  }
+  if (Result<void> done = state->open_all(); !done) return std::move(done).error();
+  state->target.memory =
+      std::make_unique<LiveMemory>(state->memory_tid, state->mem, LiveMemory::Identity::checked);
+  state->target.lasting =
+      std::make_unique<LiveMemory>(state->memory_tid, state->mem, LiveMemory::Identity::checked);
+  state->target.files = make_target_files(state->dir);
+  if (Result<void> done = state->refresh_mappings(); !done) return std::move(done).error();
+  if (state->target.mappings.empty()) {
+    Result<Process> now = state->dir.read_process();
+    if (!now) return std::move(now).error();
+    if (now->state == 'Z') return explain_ptrace_failure(state->dir, pid, EPERM);
+    return Error{ErrorCode::not_python,
+                 "process " + std::to_string(pid) + " has no memory of its own: it is a thread of the kernel",
+                 ""};
+  }
+  if (Result<void> done = state->read_threads(); !done) return std::move(done).error();
+  return Attachment(std::move(state));
+}
+
+Result<StopReport> Attachment::hold(const HoldOptions& options, const std::function<void(Target&)>& read) {
+  try {
+    return state_->look(options, read);
+  } catch (const std::exception& fault) {
+    // The stop, if there was one, has ended with the holder.
+    if (state_->pages) state_->pages->close();
+    return Error{ErrorCode::internal, std::string("while the target was held: ") + fault.what(), ""};
+  }
+}
+
+}  // namespace pythreads::attach

@@ -1,0 +1,75 @@
+#include "attach/holder.h"
+
+#include <sys/prctl.h>
+
+#include <cerrno>
+#include <system_error>
+#include <utility>
+
+namespace pythreads::attach {
+namespace {
+
+// How long a PTRACE_SEIZE may take before dead tracees are looked for. It takes some microseconds.
+constexpr auto seize_patience = std::chrono::milliseconds(20);
+
+}  // namespace
+
+Holder::Holder(pid_t pid, int task, int stat, Bounds bounds, std::function<void()> before_release)
+    : pid_(pid), task_(task), stat_(stat), bounds_(bounds), before_release_(std::move(before_release)) {}
+
+Holder::~Holder() {
+  release();
+}
+
+int Holder::stop(std::vector<ThreadBefore> before) {
+  try {
+    thread_ = std::thread(&Holder::run, this, std::move(before));
+  } catch (const std::system_error&) {
+    return EAGAIN;
+  }
+  std::unique_lock lock(mutex_);
+  while (!changed_.wait_for(lock, seize_patience, [this] { return all_stand_; })) {
+    lock.unlock();
+    seized_.reap_dead(pid_);
+    lock.lock();
+  }
+  return error_;
+}
+
+void Holder::release() {
+  if (!thread_.joinable()) return;
+  {
+    const std::lock_guard lock(mutex_);
+    may_release_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+void Holder::run(std::vector<ThreadBefore> before) {
+  // The default slack of 50 µs is longer than most waits here.
+  ::prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
+  StoppedThreads stopped(pid_, task_, stat_, seized_);
+  const int error = stopped.stop(before, std::min(bounds_.stop, bounds_.pause));
+  const auto held_since = stopped.first_interrupt();
+  {
+    const std::lock_guard lock(mutex_);
+    threads_ = stopped.threads();  // a copy: ours are needed for the release
+    gap_ = stopped.gap();
+    error_ = error;
+    all_stand_ = true;
+  }
+  changed_.notify_all();
+  if (error != 0) return;
+  bool in_time = true;
+  {
+    std::unique_lock lock(mutex_);
+    in_time = changed_.wait_until(lock, *held_since + bounds_.pause, [this] { return may_release_; });
+  }
+  before_release_();
+  stopped.release();
+  budget_passed_ = !in_time;
+  pause_ = *stopped.last_detach() - *held_since;
+}
+
+}  // namespace pythreads::attach

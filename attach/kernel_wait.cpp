@@ -1,0 +1,192 @@
+#include "attach/kernel_wait.h"
+
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <string>
+
+namespace pythreads::attach {
+namespace {
+
+// Not in the kernel's user headers (include/linux/errno.h).
+constexpr std::int64_t restart_codes[] = {-512, -513, -514, -516, -EINTR};
+
+// Where a call keeps how much it was asked to move, if less than that is an answer that a stop can cause.
+enum class Asked { nothing, third, third_if_waitall, iovec, iovec_of_message, iovec_if_waitall, fourth };
+
+struct DisturbedCall {
+  long number;
+  std::string_view name;
+  Asked asked;
+};
+
+// The calls that a stop without any signal can cut short, as tests/attach/disturbed_test.cpp finds them on
+// the running kernel. EINTR needs no row to be seen: rax says it. The row gives the name.
+constexpr DisturbedCall disturbed_calls[] = {
+    {SYS_epoll_wait, "epoll_wait", Asked::nothing},
+    {SYS_epoll_pwait, "epoll_pwait", Asked::nothing},
+    {441, "epoll_pwait2", Asked::nothing},
+    {SYS_semop, "semop", Asked::nothing},
+    {SYS_semtimedop, "semtimedop", Asked::nothing},
+    {SYS_rt_sigtimedwait, "rt_sigtimedwait", Asked::nothing},
+    {SYS_io_getevents, "io_getevents", Asked::nothing},
+    {SYS_io_pgetevents, "io_pgetevents", Asked::nothing},
+    {SYS_io_uring_enter, "io_uring_enter", Asked::nothing},
+    {SYS_accept, "accept", Asked::nothing},
+    {SYS_accept4, "accept4", Asked::nothing},
+    {SYS_connect, "connect", Asked::nothing},
+    {SYS_read, "read", Asked::nothing},
+    {SYS_readv, "readv", Asked::nothing},
+    {SYS_recvfrom, "recvfrom", Asked::third_if_waitall},
+    {SYS_recvmsg, "recvmsg", Asked::iovec_if_waitall},
+    {SYS_recvmmsg, "recvmmsg", Asked::nothing},
+    {SYS_write, "write", Asked::third},
+    {SYS_writev, "writev", Asked::iovec},
+    {SYS_sendto, "sendto", Asked::third},
+    {SYS_sendmsg, "sendmsg", Asked::iovec_of_message},
+    {SYS_sendmmsg, "sendmmsg", Asked::third},
+    {SYS_sendfile, "sendfile", Asked::fourth},
+    {SYS_splice, "splice", Asked::nothing},
+    {SYS_vmsplice, "vmsplice", Asked::nothing},
+    {SYS_getrandom, "getrandom", Asked::nothing},
+    {SYS_pwrite64, "pwrite64", Asked::third},
+    {SYS_pwritev, "pwritev", Asked::iovec},
+};
+
+const DisturbedCall* find_call(long number) {
+  const auto* found = std::find_if(std::begin(disturbed_calls), std::end(disturbed_calls),
+                                   [number](const DisturbedCall& call) { return call.number == number; });
+  return found == std::end(disturbed_calls) ? nullptr : found;
+}
+
+// The sum of the lengths; nothing when they can't be read.
+std::optional<std::uint64_t> iovec_bytes(Memory& memory, Address at, std::uint64_t count) {
+  if (count > 1024) return std::nullopt;  // UIO_MAXIOV
+  std::uint64_t sum = 0;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    const Result<std::uint64_t> length = memory.read_value<std::uint64_t>(at + 16 * i + 8);
+    if (!length) return std::nullopt;
+    sum += *length;
+  }
+  return sum;
+}
+
+std::optional<std::uint64_t> message_bytes(Memory& memory, Address message) {
+  const Result<Address> at = memory.read_address(message + offsetof(msghdr, msg_iov));
+  const Result<std::uint64_t> count =
+      memory.read_value<std::uint64_t>(message + offsetof(msghdr, msg_iovlen));
+  if (!at || !count) return std::nullopt;
+  return iovec_bytes(memory, *at, *count);
+}
+
+std::optional<std::uint64_t> asked_for(const DisturbedCall& call, const Registers& registers,
+                                       Memory& memory) {
+  switch (call.asked) {
+    case Asked::nothing:
+      return std::nullopt;
+    case Asked::third:
+      return registers.rdx;
+    case Asked::third_if_waitall:
+      if ((registers.r10 & MSG_WAITALL) == 0) return std::nullopt;
+      return registers.rdx;
+    case Asked::iovec:
+      return iovec_bytes(memory, Address(registers.rsi), registers.rdx);
+    case Asked::iovec_of_message:
+      return message_bytes(memory, Address(registers.rsi));
+    case Asked::iovec_if_waitall:
+      if ((registers.rdx & MSG_WAITALL) == 0) return std::nullopt;
+      return message_bytes(memory, Address(registers.rsi));
+    case Asked::fourth:
+      return registers.r10;
+  }
+  return std::nullopt;
+}
+
+// The calls that set a restart block (-516): SYS_restart_syscall stands for one of these and no other.
+struct RestartedCall {
+  long number;
+  std::string_view wait_channel;  // a part of it
+};
+constexpr RestartedCall restarted_calls[] = {
+    {SYS_futex, "futex"},
+    {SYS_poll, "poll"},
+    {SYS_clock_nanosleep, "nanosleep"},
+    {SYS_nanosleep, "nanosleep"},
+};
+
+// `mov $number, %eax; syscall` ends where the instruction pointer stands, or `xor`-free variants that don't
+// tell the number.
+std::optional<long> number_in_code(std::span<const std::byte> code) {
+  if (code.size() < restart_code_bytes) return std::nullopt;
+  code = code.last(restart_code_bytes);
+  if (code[0] != std::byte{0xb8} || code[5] != std::byte{0x0f} || code[6] != std::byte{0x05})
+    return std::nullopt;
+  std::uint32_t number = 0;
+  std::memcpy(&number, &code[1], sizeof number);
+  return static_cast<long>(number);
+}
+
+}  // namespace
+
+std::optional<KernelWait> wait_from_registers(const Registers& registers) {
+  const std::int64_t number = static_cast<std::int64_t>(registers.orig_rax);
+  const std::int64_t result = static_cast<std::int64_t>(registers.rax);
+  if (number < 0) return std::nullopt;
+  if (std::find(std::begin(restart_codes), std::end(restart_codes), result) == std::end(restart_codes)) {
+    return std::nullopt;
+  }
+  KernelWait wait;
+  wait.number = static_cast<long>(number);
+  wait.arguments = {registers.rdi, registers.rsi, registers.rdx, registers.r10, registers.r8, registers.r9};
+  wait.restart_code = static_cast<int>(result);
+  return wait;
+}
+
+void resolve_restart(KernelWait& wait, std::string_view wait_channel, std::span<const std::byte> code) {
+  if (wait.number != SYS_restart_syscall) return;
+  wait.restarted = true;
+  const std::optional<long> coded = number_in_code(code);
+  const auto* by_code = std::find_if(std::begin(restarted_calls), std::end(restarted_calls),
+                                     [&](const RestartedCall& call) { return coded == call.number; });
+  if (by_code != std::end(restarted_calls)) {
+    wait.number = by_code->number;
+    return;
+  }
+  const auto* by_channel =
+      std::find_if(std::begin(restarted_calls), std::end(restarted_calls), [&](const RestartedCall& call) {
+        return wait_channel.find(call.wait_channel) != std::string_view::npos;
+      });
+  if (by_channel == std::end(restarted_calls)) return;
+  wait.number = by_channel->number;
+  // nanosleep(pointer, pointer), clock_nanosleep(clock, flags, pointer, pointer): no pointer is so small.
+  if (wait.number == SYS_clock_nanosleep && wait.arguments[0] >= 4096) wait.number = SYS_nanosleep;
+}
+
+std::optional<Disturbance> find_disturbance(pid_t tid, const Registers& registers,
+                                            const std::optional<KernelWait>& before, Memory& memory) {
+  const std::int64_t number = static_cast<std::int64_t>(registers.orig_rax);
+  const std::int64_t result = static_cast<std::int64_t>(registers.rax);
+  if (number < 0) return std::nullopt;
+  const DisturbedCall* call = find_call(static_cast<long>(number));
+  if (result == -EINTR) {
+    return Disturbance{tid, call == nullptr ? "syscall " + std::to_string(number) : std::string(call->name),
+                       "EINTR"};
+  }
+  if (result <= 0 || call == nullptr || !before || before->number != number) return std::nullopt;
+  if (before->arguments[0] != registers.rdi || before->arguments[1] != registers.rsi) return std::nullopt;
+  const std::optional<std::uint64_t> asked = asked_for(*call, registers, memory);
+  if (!asked || static_cast<std::uint64_t>(result) >= *asked) return std::nullopt;
+  return Disturbance{tid, std::string(call->name), "short"};
+}
+
+std::string_view disturbed_call_name(long number) {
+  const DisturbedCall* call = find_call(number);
+  return call == nullptr ? std::string_view{} : call->name;
+}
+
+}  // namespace pythreads::attach

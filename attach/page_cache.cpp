@@ -1,0 +1,296 @@
+#include "attach/page_cache.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+namespace pythreads::attach {
+namespace {
+
+constexpr std::size_t block_bytes = 1024 * 1024;
+// From this size on a range is kept as it is, whatever pages it covers.
+constexpr std::uint64_t long_range = 4 * PageCache::page_bytes;
+// A page of which less than this is wanted, in one place and for the first time, is not read whole.
+constexpr std::uint64_t sparse_bytes = 256;
+// Nothing in a target that is wanted at once is longer; a length that is, was read from garbage.
+constexpr std::uint64_t max_range = 64ull * 1024 * 1024;
+// All that one stop may keep. What is asked for beyond it is a miss.
+constexpr std::size_t max_kept = 512ull * 1024 * 1024;
+
+std::uint64_t page_of(std::uint64_t at) {
+  return at / PageCache::page_bytes;
+}
+
+}  // namespace
+
+// Our own pages, not from the heap: made present by the kernel at once where that is asked for.
+struct PageCache::Block {
+  std::byte* bytes = nullptr;
+  std::size_t size = 0;
+
+  Block(std::size_t wanted, bool present) {
+    void* got = ::mmap(nullptr, wanted, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | (present ? MAP_POPULATE : 0), -1, 0);
+    if (got == MAP_FAILED) return;
+    bytes = static_cast<std::byte*>(got);
+    size = wanted;
+  }
+  ~Block() {
+    if (bytes != nullptr) ::munmap(bytes, size);
+  }
+  Block(Block&& other) noexcept
+      : bytes(std::exchange(other.bytes, nullptr)), size(std::exchange(other.size, 0)) {}
+  Block& operator=(Block&&) = delete;
+  Block(const Block&) = delete;
+  Block& operator=(const Block&) = delete;
+};
+
+PageCache::PageCache(std::shared_ptr<Memory> source, std::size_t ready_bytes)
+    : source_(std::move(source)), slots_(1024) {
+  if (ready_bytes > 0) blocks_.emplace_back((ready_bytes + page_bytes - 1) / page_bytes * page_bytes, true);
+}
+
+PageCache::~PageCache() = default;
+
+void PageCache::close() {
+  const std::lock_guard lock(closing_);
+  closed_.store(true, std::memory_order_release);
+}
+
+// Empty when there is no more of our own memory to be had.
+std::span<std::byte> PageCache::allocate(std::size_t size) {
+  size = (size + 15) / 16 * 16;
+  if (kept_bytes_ + size > max_kept) return {};
+  if (blocks_.empty() || blocks_.back().size - block_used_ < size) {
+    blocks_.emplace_back(
+        std::max<std::size_t>((size + page_bytes - 1) / page_bytes * page_bytes, block_bytes), false);
+    block_used_ = 0;
+    if (blocks_.back().bytes == nullptr) {
+      blocks_.pop_back();
+      block_used_ = blocks_.empty() ? 0 : blocks_.back().size;
+      return {};
+    }
+  }
+  const std::span<std::byte> bytes(blocks_.back().bytes + block_used_, size);
+  block_used_ += size;
+  kept_bytes_ += size;
+  return bytes;
+}
+
+const PageCache::Slot* PageCache::find_page(std::uint64_t page) const {
+  const std::size_t mask = slots_.size() - 1;
+  for (std::size_t at = static_cast<std::size_t>(page * 0x9e3779b97f4a7c15ull >> 20) & mask;;
+       at = (at + 1) & mask) {
+    const Slot& slot = slots_[at];
+    if (slot.key == page + 1) return &slot;
+    if (slot.key == 0) return nullptr;
+  }
+}
+
+void PageCache::put_page(std::uint64_t page, const std::byte* bytes) {
+  if (find_page(page) != nullptr) return;
+  if ((used_slots_ + 1) * 2 > slots_.size()) {
+    std::vector<Slot> before = std::exchange(slots_, std::vector<Slot>(slots_.size() * 2));
+    used_slots_ = 0;
+    for (const Slot& slot : before) {
+      if (slot.key != 0) put_page(slot.key - 1, slot.bytes);
+    }
+  }
+  const std::size_t mask = slots_.size() - 1;
+  std::size_t at = static_cast<std::size_t>(page * 0x9e3779b97f4a7c15ull >> 20) & mask;
+  while (slots_[at].key != 0) at = (at + 1) & mask;
+  slots_[at] = Slot{page + 1, bytes};
+  ++used_slots_;
+}
+
+// `[begin, begin + size)` does not overlap with what is there: the requests were made so.
+void PageCache::put_extent(std::uint64_t begin, const std::byte* bytes, std::uint64_t size) {
+  extents_.emplace(begin, Extent{size, bytes});
+  touched_.insert(page_of(begin));
+  touched_.insert(page_of(begin + size - 1));
+}
+
+// What is kept from `at` on, in one piece; it may go on after its end.
+std::span<const std::byte> PageCache::find(Address at, bool& known_unreadable) const {
+  known_unreadable = false;
+  const Slot* slot = find_page(page_of(at.value));
+  if (slot != nullptr && slot->bytes != nullptr) {
+    const std::size_t offset = static_cast<std::size_t>(at.value % page_bytes);
+    return {slot->bytes + offset, static_cast<std::size_t>(page_bytes) - offset};
+  }
+  auto next = extents_.upper_bound(at.value);
+  if (next != extents_.begin()) {
+    const auto& [begin, extent] = *std::prev(next);
+    const std::uint64_t offset = at.value - begin;
+    if (offset < extent.size) {
+      return {extent.bytes + offset, static_cast<std::size_t>(extent.size - offset)};
+    }
+  }
+  known_unreadable = slot != nullptr;
+  return {};
+}
+
+std::size_t PageCache::read_kept(Address from, std::span<std::byte> into) const {
+  std::size_t done = 0;
+  bool unreadable = false;
+  while (done < into.size()) {
+    const std::span<const std::byte> bytes = find(from + done, unreadable);
+    if (bytes.empty()) break;
+    const std::size_t count = std::min(bytes.size(), into.size() - done);
+    std::memcpy(into.data() + done, bytes.data(), count);
+    done += count;
+  }
+  return done;
+}
+
+std::uint64_t PageCache::kept(Address from, std::uint64_t size) const {
+  std::uint64_t done = 0;
+  bool unreadable = false;
+  while (done < size) {
+    const std::span<const std::byte> bytes = find(from + done, unreadable);
+    if (bytes.empty()) break;
+    done += bytes.size();
+  }
+  return std::min(done, size);
+}
+
+std::size_t PageCache::read_some(Address from, std::span<std::byte> into) {
+  std::size_t done = read_kept(from, into);
+  while (done < into.size() && !is_closed()) {
+    const Address at = from + done;
+    bool unreadable = false;
+    find(at, unreadable);
+    if (unreadable) break;
+    std::vector<Piece> pieces;
+    const std::uint64_t first = page_of(at.value);
+    const std::uint64_t last = page_of(at.value + (into.size() - done - 1));
+    if (last < first) break;  // around the end of the address space
+    for (std::uint64_t page = first; page <= last && page - first < 256; ++page) {
+      if (find_page(page) != nullptr) continue;
+      const std::span<std::byte> bytes = allocate(page_bytes);
+      if (bytes.empty()) break;
+      pieces.push_back(Piece{Address(page * page_bytes), bytes});
+    }
+    fetch(pieces, pieces.size());
+    const std::size_t more = read_kept(at, into.subspan(done));
+    if (more == 0) break;
+    done += more;
+  }
+  return done;
+}
+
+// Reads the pieces, of which the first `whole_pages` are pages, and keeps them unless the cache was closed
+// meanwhile: then nobody knows what the target had done between.
+void PageCache::fetch(std::vector<Piece>& pieces, std::size_t whole_pages) {
+  if (pieces.empty() || is_closed()) return;
+  source_->read_pieces(pieces);
+  const std::lock_guard lock(closing_);
+  if (is_closed()) return;
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    const Piece& piece = pieces[i];
+    if (i < whole_pages) {
+      put_page(page_of(piece.from.value), piece.got == page_bytes ? piece.into.data() : nullptr);
+    } else if (piece.got > 0) {
+      put_extent(piece.from.value, piece.into.data(), piece.got);
+    }
+  }
+}
+
+// The parts of a long range that no extent holds yet.
+void PageCache::add_long(Range range, std::vector<Piece>& pieces) {
+  std::uint64_t at = range.begin.value;
+  const std::uint64_t end = range.end().value;
+  auto extent = extents_.upper_bound(at);
+  if (extent != extents_.begin()) {
+    const auto& [begin, before] = *std::prev(extent);
+    at = std::max(at, begin + before.size);
+  }
+  while (at < end) {
+    const std::uint64_t stop = extent == extents_.end() ? end : std::min(end, extent->first);
+    if (at < stop) {
+      const std::span<std::byte> bytes = allocate(static_cast<std::size_t>(stop - at));
+      if (bytes.empty()) return;
+      pieces.push_back(Piece{Address(at), bytes.first(static_cast<std::size_t>(stop - at))});
+    }
+    if (extent == extents_.end()) break;
+    at = std::max(at, extent->first + extent->second.size);
+    ++extent;
+  }
+}
+
+void PageCache::prefetch(std::span<const Range> ranges) {
+  if (is_closed()) return;
+  struct Part {
+    std::uint64_t begin = 0;
+    std::uint64_t end = 0;
+  };
+  std::vector<Range> long_ranges;
+  std::vector<Part> parts;  // none crosses the end of a page
+  for (const Range& range : ranges) {
+    if (range.size == 0 || range.size > max_range || range.end() < range.begin) continue;
+    if (range.size >= long_range) {
+      long_ranges.push_back(range);
+      continue;
+    }
+    std::uint64_t at = range.begin.value;
+    while (at < range.end().value) {
+      const std::uint64_t stop = std::min(range.end().value, (page_of(at) + 1) * page_bytes);
+      parts.push_back(Part{at, stop});
+      at = stop;
+    }
+  }
+  std::sort(parts.begin(), parts.end(), [](const Part& a, const Part& b) {
+    return a.begin != b.begin ? a.begin < b.begin : a.end < b.end;
+  });
+
+  std::vector<Piece> pages;
+  std::vector<Piece> exact;
+  bool unreadable = false;
+  for (std::size_t i = 0; i < parts.size();) {
+    const std::uint64_t page = page_of(parts[i].begin);
+    // One span of what overlaps or touches; a second one in the same page makes it dense.
+    Part span = parts[i];
+    bool dense = touched_.contains(page);
+    std::size_t next = i + 1;
+    for (; next < parts.size() && page_of(parts[next].begin) == page; ++next) {
+      if (parts[next].begin > span.end) dense = true;
+      span.end = std::max(span.end, parts[next].end);
+    }
+    i = next;
+    if (find_page(page) != nullptr) continue;
+    if (find(Address(span.begin), unreadable).size() >= span.end - span.begin) continue;
+    if (dense || span.end - span.begin >= sparse_bytes) {
+      const std::span<std::byte> bytes = allocate(page_bytes);
+      if (bytes.empty()) break;
+      pages.push_back(Piece{Address(page * page_bytes), bytes.first(page_bytes)});
+    } else {
+      const std::size_t size = static_cast<std::size_t>(span.end - span.begin);
+      const std::span<std::byte> bytes = allocate(size);
+      if (bytes.empty()) break;
+      exact.push_back(Piece{Address(span.begin), bytes.first(size)});
+    }
+  }
+  const std::size_t whole_pages = pages.size();
+  pages.insert(pages.end(), exact.begin(), exact.end());
+  fetch(pages, whole_pages);
+
+  if (long_ranges.empty()) return;
+  std::sort(long_ranges.begin(), long_ranges.end(),
+            [](const Range& a, const Range& b) { return a.begin < b.begin; });
+  std::vector<Range> merged;
+  for (const Range& range : long_ranges) {
+    if (!merged.empty() && range.begin <= merged.back().end()) {
+      const std::uint64_t end = std::max(merged.back().end().value, range.end().value);
+      merged.back().size = end - merged.back().begin.value;
+    } else {
+      merged.push_back(range);
+    }
+  }
+  std::vector<Piece> pieces;
+  for (const Range& range : merged) add_long(range, pieces);
+  fetch(pieces, 0);
+}
+
+}  // namespace pythreads::attach

@@ -1,0 +1,74 @@
+// A `Memory` over another one, that keeps what it read: whole pages where the reads lie dense (objects),
+// exact ranges where they lie sparse or are long (stacks). One cache lives as long as one stop, for what it
+// holds is true of that stop only.
+//
+// Why: the readers follow pointers, 25 to 31 pages a thread, and mostly the same ones. One call for many
+// pages costs 0.3 µs a page, one call a word costs 0.6 µs a word.
+//
+// `close` ends it: nothing gets in after that, though a read be on its way in another thread, and a miss is a
+// miss. A closed cache is only looked at, and may be by many threads. Before, one thread reads.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <unordered_set>
+#include <vector>
+
+#include "attach/memory.h"
+
+namespace pythreads::attach {
+
+class PageCache : public Memory {
+ public:
+  static constexpr std::uint64_t page_bytes = 4096;
+
+  // `ready_bytes` are made present in our own memory now, so that page faults of ours don't prolong the stop.
+  explicit PageCache(std::shared_ptr<Memory> source, std::size_t ready_bytes = 0);
+  ~PageCache() override;
+
+  void prefetch(std::span<const Range> ranges) override;
+
+  void close();
+  bool is_closed() const { return closed_.load(std::memory_order_acquire); }
+
+  // How many bytes from `from` on are kept, `size` at the most.
+  std::uint64_t kept(Address from, std::uint64_t size) const;
+
+  // As much as is kept, without asking the source.
+  std::size_t read_kept(Address from, std::span<std::byte> into) const;
+
+ private:
+  struct Extent {
+    std::uint64_t size = 0;
+    const std::byte* bytes = nullptr;
+  };
+  struct Slot {
+    std::uint64_t key = 0;  // page number + 1; 0: free
+    const std::byte* bytes = nullptr;
+  };
+
+  std::size_t read_some(Address from, std::span<std::byte> into) override;
+  std::span<const std::byte> find(Address at, bool& known_unreadable) const;
+  const Slot* find_page(std::uint64_t page) const;
+  void put_page(std::uint64_t page, const std::byte* bytes);
+  void put_extent(std::uint64_t begin, const std::byte* bytes, std::uint64_t size);
+  std::span<std::byte> allocate(std::size_t size);
+  void add_long(Range range, std::vector<Piece>& pieces);
+  void fetch(std::vector<Piece>& pieces, std::size_t whole_pages);
+
+  std::shared_ptr<Memory> source_;
+  std::mutex closing_;
+  std::atomic<bool> closed_{false};
+  std::vector<Slot> slots_;  // open addressing, a power of two
+  std::size_t used_slots_ = 0;
+  std::map<std::uint64_t, Extent> extents_;    // by begin, without overlap
+  std::unordered_set<std::uint64_t> touched_;  // pages of which a part is kept
+  struct Block;
+  std::vector<Block> blocks_;
+  std::size_t block_used_ = 0;
+  std::size_t kept_bytes_ = 0;
+};
+
+}  // namespace pythreads::attach

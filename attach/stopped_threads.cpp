@@ -1,0 +1,288 @@
+#include "attach/stopped_threads.h"
+
+#include <dirent.h>
+#include <elf.h>
+#include <sched.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <csignal>
+#include <cstring>
+#include <ctime>
+#include <string_view>
+#include <unordered_map>
+
+namespace pythreads::attach {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::size_t max_rounds = 64;            // of reading the thread list
+constexpr std::size_t max_threads = 100'000;      // more than a default kernel.pid_max allows
+constexpr std::size_t listing_bytes = 64 * 1024;  // one getdents64 for some 2,000 threads
+
+// A thread seen in uninterruptible sleep (a vfork parent, a dead NFS server) is not waited for as long as
+// others: all of them stand still meanwhile.
+constexpr auto bound_of_sleeper = std::chrono::milliseconds(20);
+
+Registers from_user(const user_regs_struct& user) {
+  Registers registers;
+  registers.rip = user.rip;
+  registers.rsp = user.rsp;
+  registers.rbp = user.rbp;
+  registers.rbx = user.rbx;
+  registers.r12 = user.r12;
+  registers.r13 = user.r13;
+  registers.r14 = user.r14;
+  registers.r15 = user.r15;
+  registers.rax = user.rax;
+  registers.rcx = user.rcx;
+  registers.rdx = user.rdx;
+  registers.rsi = user.rsi;
+  registers.rdi = user.rdi;
+  registers.r8 = user.r8;
+  registers.r9 = user.r9;
+  registers.r10 = user.r10;
+  registers.r11 = user.r11;
+  registers.orig_rax = user.orig_rax;
+  registers.fs_base = user.fs_base;
+  return registers;
+}
+
+}  // namespace
+
+void SeizedTids::add(pid_t tid) {
+  const std::lock_guard lock(mutex_);
+  tids_.push_back(tid);
+}
+
+void SeizedTids::reap_dead(pid_t leader) {
+  std::vector<pid_t> tids;
+  {
+    const std::lock_guard lock(mutex_);
+    tids = tids_;
+  }
+  for (const pid_t tid : tids) {
+    if (tid == leader) continue;  // execve waits for it in another way; its status is its parent's
+    siginfo_t info{};
+    ::waitid(P_PID, static_cast<id_t>(tid), &info, WEXITED | WNOHANG | __WALL);
+  }
+}
+
+StoppedThreads::StoppedThreads(pid_t pid, int task, int stat, SeizedTids& seized)
+    : pid_(pid), task_(task), stat_(stat), seized_tids_(seized), listing_(listing_bytes) {}
+
+StoppedThreads::~StoppedThreads() {
+  release();
+}
+
+// The tids of /proc/PID/task that are not known yet. False: the list could not be read to its end.
+bool StoppedThreads::list_new(std::vector<pid_t>& tids) {
+  tids.clear();
+  if (::lseek(task_, 0, SEEK_SET) != 0) return false;
+  for (;;) {
+    const long got = ::syscall(SYS_getdents64, task_, listing_.data(), listing_.size());
+    if (got == 0) return true;
+    if (got < 0) {
+      if (errno == EINTR) continue;
+      return false;
+    }
+    for (long at = 0; at < got;) {
+      const char* entry = listing_.data() + at;
+      unsigned short length = 0;
+      std::memcpy(&length, entry + offsetof(dirent64, d_reclen), sizeof length);
+      const char* name = entry + offsetof(dirent64, d_name);
+      pid_t tid = 0;
+      const auto parsed = std::from_chars(name, name + std::strlen(name), tid);
+      if (parsed.ec == std::errc{} && *parsed.ptr == '\0' && tid > 0 && !known_.contains(tid)) {
+        if (known_.size() + tids.size() >= max_threads) return false;
+        tids.push_back(tid);
+      }
+      at += length;
+    }
+  }
+}
+
+void StoppedThreads::seize(pid_t tid, char state) {
+  known_.insert(tid);
+  StoppedThread thread;
+  thread.tid = tid;
+  seized_tids_.add(tid);
+  // No options, and never PTRACE_O_EXITKILL: our death must be the target's release, not its end.
+  long result = 0;
+  do {
+    result = ::ptrace(PTRACE_SEIZE, tid, nullptr, nullptr);
+  } while (result != 0 && errno == EINTR);
+  if (result == 0) {
+    thread.seized = true;
+  } else if (errno == ESRCH || state == 'Z' || state == 'X') {
+    // EPERM for what has ended and was not reaped, as a leader whose threads live on.
+    thread.outcome = StopOutcome::exited;
+    thread.gap = "the thread has ended";
+    if (seize_error_ == 0) seize_error_ = errno;
+  } else {
+    seize_error_ = errno;
+    thread.gap = std::string("it could not be stopped: ") + std::strerror(errno);
+  }
+  threads_.push_back(std::move(thread));
+}
+
+void StoppedThreads::interrupt(StoppedThread& thread) {
+  if (!first_interrupt_) first_interrupt_ = Clock::now();
+  if (::ptrace(PTRACE_INTERRUPT, thread.tid, nullptr, nullptr) != 0) {
+    thread.outcome = StopOutcome::exited;
+    thread.gap = "the thread ended while it was being stopped";
+  }
+}
+
+// True when there is nothing more to wait for.
+bool StoppedThreads::look_at(StoppedThread& thread) {
+  siginfo_t info{};
+  const int result =
+      ::waitid(P_PID, static_cast<id_t>(thread.tid), &info, WSTOPPED | WEXITED | WNOWAIT | WNOHANG | __WALL);
+  if (result != 0 && errno == EINTR) return false;
+  if (result == 0 && info.si_pid == 0) return false;
+  if (result != 0 || (info.si_code != CLD_TRAPPED && info.si_code != CLD_STOPPED)) {
+    thread.outcome = StopOutcome::exited;
+    thread.gap = "the thread ended while it was being stopped";
+    thread.seized = false;
+    // A dead tracee that nobody reaps would hold up an execve of another thread. The leader's status is for
+    // its parent, and comes to it when we let go.
+    if (result == 0 && thread.tid != pid_) {
+      ::waitid(P_PID, static_cast<id_t>(thread.tid), &info, WEXITED | WNOHANG | __WALL);
+    } else {
+      thread.seized = result == 0;
+    }
+    return true;
+  }
+  const int event = info.si_status >> 8;
+  const int signal = info.si_status & 0xff;
+  thread.by_event = event == PTRACE_EVENT_STOP;
+  if (event == 0) thread.signal = signal;
+  thread.outcome = thread.by_event && signal != SIGTRAP ? StopOutcome::already_stopped : StopOutcome::held;
+  read_registers(thread);
+  return true;
+}
+
+bool StoppedThreads::leader_has_ended() const {
+  std::array<char, 256> text{};
+  const ssize_t got = ::pread(stat_, text.data(), text.size(), 0);
+  if (got <= 0) return got == 0 || errno == ESRCH;
+  const std::string_view line(text.data(), static_cast<std::size_t>(got));
+  const std::size_t name_end = line.rfind(')');
+  return name_end != std::string_view::npos && name_end + 2 < line.size() &&
+         (line[name_end + 2] == 'Z' || line[name_end + 2] == 'X');
+}
+
+void StoppedThreads::read_registers(StoppedThread& thread) {
+  user_regs_struct user{};
+  iovec into{&user, sizeof user};
+  if (::ptrace(PTRACE_GETREGSET, thread.tid, NT_PRSTATUS, &into) != 0) {
+    thread.gap = std::string("its registers could not be read: ") + std::strerror(errno);
+  } else if (into.iov_len != sizeof user) {
+    thread.gap = "it runs 32-bit code";
+  } else {
+    thread.registers = from_user(user);
+  }
+}
+
+void StoppedThreads::wait_for(StoppedThread& thread, Clock::time_point bound) {
+  // All of them are on their way to stop while we look at the first: after that one, the next is mostly
+  // there.
+  unsigned tries = 0;
+  while (!look_at(thread)) {
+    if (Clock::now() >= bound) {
+      thread.outcome = StopOutcome::unstoppable;
+      thread.gap = "it did not stop in time: it is in an uninterruptible sleep of the kernel";
+      return;
+    }
+    // A leader that ends while its threads live on stays for as long as they do, and no wait tells of it.
+    if (thread.tid == pid_ && tries % 16 == 15 && leader_has_ended()) {
+      thread.outcome = StopOutcome::exited;
+      thread.gap = "the thread ended while it was being stopped";
+      return;
+    }
+    if (++tries < 8) {
+      ::sched_yield();
+    } else {
+      const timespec pause{0, tries < 64 ? 20'000 : 500'000};
+      ::nanosleep(&pause, nullptr);
+    }
+  }
+}
+
+int StoppedThreads::stop(const std::vector<ThreadBefore>& before, std::chrono::milliseconds bound) {
+  std::unordered_map<pid_t, char> states;
+  threads_.reserve(before.size() + 64);
+  known_.reserve(before.size() * 2 + 64);
+  states.reserve(before.size());
+  for (const ThreadBefore& thread : before) {
+    states.emplace(thread.tid, thread.state);
+    if (!known_.contains(thread.tid)) seize(thread.tid, thread.state);
+  }
+  const auto state_of = [&states](pid_t tid) {
+    const auto found = states.find(tid);
+    return found == states.end() ? '?' : found->second;
+  };
+
+  std::vector<pid_t> fresh;
+  // Seizing stops nobody, so whoever came meanwhile is found before anybody stands.
+  for (int round = 0; round < 3 && list_new(fresh) && !fresh.empty(); ++round) {
+    for (const pid_t tid : fresh) seize(tid, '?');
+  }
+  if (std::none_of(threads_.begin(), threads_.end(), [](const StoppedThread& t) { return t.seized; })) {
+    return seize_error_ == 0 ? ESRCH : seize_error_;
+  }
+
+  std::size_t next = 0;
+  const Clock::time_point deadline = Clock::now() + bound;
+  for (std::size_t round = 0;; ++round) {
+    const std::size_t first = next;
+    for (; next < threads_.size(); ++next) {
+      if (threads_[next].seized) interrupt(threads_[next]);
+    }
+    // Sleepers last: they may cost their bound, and the others should be known to stand by then.
+    const Clock::time_point sleeper_deadline = std::min(deadline, Clock::now() + bound_of_sleeper);
+    for (const bool sleepers : {false, true}) {
+      for (std::size_t i = first; i < next; ++i) {
+        StoppedThread& thread = threads_[i];
+        if (!thread.seized || thread.outcome != StopOutcome::not_tried) continue;
+        if ((state_of(thread.tid) == 'D') != sleepers) continue;
+        wait_for(thread, sleepers ? sleeper_deadline : deadline);
+      }
+    }
+    if (!list_new(fresh)) {
+      gap_ = "the list of threads could not be read to its end";
+      break;
+    }
+    if (fresh.empty()) break;
+    if (round == max_rounds || Clock::now() >= deadline) {
+      gap_ = "threads were started faster than they could be stopped";
+      break;
+    }
+    for (const pid_t tid : fresh) seize(tid, '?');
+  }
+  return 0;
+}
+
+void StoppedThreads::release() {
+  if (released_) return;
+  released_ = true;
+  for (const StoppedThread& thread : threads_) {
+    if (!thread.seized) continue;
+    // ESRCH from one that has ended or never stopped: the end of this thread of ours lets that one go.
+    ::ptrace(PTRACE_DETACH, thread.tid, nullptr,
+             reinterpret_cast<void*>(static_cast<std::intptr_t>(thread.signal)));
+  }
+  last_detach_ = Clock::now();
+}
+
+}  // namespace pythreads::attach
