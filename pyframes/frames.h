@@ -1,0 +1,24 @@
+// The Python frames of all threads: chained while held, named after the release.
+//
+// The chains are followed in waves, one level of all threads at a time, so that a hundred stacks cost as many
+// system calls as the deepest has frames, and from 3.11 on far fewer: the used part of each thread's data
+// stack is fetched before. Code objects are not touched while held; they don't change.
+//
+// Left out is what CPython itself leaves out of sys._current_frames: shim frames, and frames that have not
+// come to their first RESUME (_PyFrame_IsIncomplete; one that entered an evaluation loop is kept and marked
+// `trampoline`, for it stands for a run of native frames). Sources: Include/internal/pycore_frame.h,
+// Python/traceback.c, Python/pystate.c (push_chunk) at v3.11.0 to v3.15.0; Objects/frameobject.c to 3.10.
+#pragma once
+
+#include "pyframes/python_state.h"
+#include "pyframes/reading.h"
+
+namespace pythreads::pyframes {
+
+// Fills ThreadCopy::frames. The first part of both walks.
+void chain_frames(Reading& reading, RuntimeCopy& copy);
+
+// PyThread::frames, with names and lines, from the chained frames.
+void read_frames(Reading& reading, const RuntimeCopy& copy, PyRuntimeState& state);
+
+}  // namespace pythreads::pyframes
