@@ -1,0 +1,12 @@
+// From a document to where the user wants it: the format, the style and the place that the options ask for.
+#pragma once
+
+#include "attach/result.h"
+#include "cli/options.h"
+#include "report/document.h"
+
+namespace pythreads::cli {
+
+attach::Result<void> print_document(const report::Document& document, const Options& options);
+
+}  // namespace pythreads::cli
