@@ -1,6 +1,7 @@
 // From facts and findings to the document: joins what analysis says with what was read, numbers what needs
-// numbers, makes all text valid UTF-8, and hides what should not be shown. The only place that makes a
-// `Document` from a live look; renderers see nothing before it.
+// numbers, makes all text valid UTF-8, and leaves out what was not asked for. The only place that makes a
+// `Document` from a live look; renderers see nothing before it. Secrets (pyframes/redaction.h) were replaced
+// when the snapshots were made.
 #pragma once
 
 #include <chrono>
@@ -21,13 +22,12 @@ struct DocumentSource {
   attach::Host host;
   std::string kind = "live";  // live, core, recorded
   std::chrono::system_clock::time_point captured_at;
-  double duration_ms = 0;                  // of the whole run
-  std::vector<std::string> options;        // as given
-  bool native = false;                     // --native: native frames, and native threads' stacks
-  bool locals = false;                     // --locals
-  bool redact = true;                      // false: --no-redact
-  bool leave_private_out = false;          // --private
-  std::vector<document::Failure> errors;   // processes that could not be looked at
+  double duration_ms = 0;                 // of the whole run
+  std::vector<std::string> options;       // as given
+  bool native = false;                    // --native: native frames, and native threads' stacks
+  bool locals = false;                    // --locals
+  bool leave_private_out = false;         // --private
+  std::vector<document::Failure> errors;  // processes that could not be looked at
 };
 
 // `findings` are those of analyse(snapshots). With no snapshots at all the verdict is `unknown`.

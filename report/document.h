@@ -4,8 +4,8 @@
 // bytes that `dump` printed.
 //
 // All text in it is valid UTF-8 (text_encoding.h). An empty optional is JSON's null; what is null because it
-// could not be read is named in its object's `unread`. Closed lists are enums, open ones strings. Which fields
-// there are, and in which order, is said once more, as code, in render/document_fields.h.
+// could not be read is named in its object's `unread`. Closed lists are enums, open ones strings. Which
+// fields there are, and in which order, is said once more, as code, in render/document_fields.h.
 #pragma once
 
 #include <cstdint>

@@ -96,6 +96,7 @@ struct Cause {
   std::vector<std::string> resources;
   std::vector<Node> behind;  // stuck because of it, and not in it
   std::string fingerprint;   // "fp1:" and 16 hex digits
+  bool timed = false;        // a time limit will end it, or may
 };
 
 struct ProcessFindings {

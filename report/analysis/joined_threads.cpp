@@ -9,7 +9,9 @@ pid_t JoinedThread::tid() const {
   return python != nullptr ? python->tid : 0;
 }
 
-bool JoinedThread::held() const { return os != nullptr && os->os.is_held(); }
+bool JoinedThread::held() const {
+  return os != nullptr && os->os.is_held();
+}
 
 std::string JoinedThread::label() const {
   std::string name;

@@ -1,6 +1,6 @@
 // The threads of a snapshot as the kernel's and CPython's view of each, side by side. Joined by tid: that is
-// how the reader of thread states found its OS thread (fs_base is the ident, CPython's Modules/_threadmodule.c
-// and glibc's pthread_self()).
+// how the reader of thread states found its OS thread (fs_base is the ident, CPython's
+// Modules/_threadmodule.c and glibc's pthread_self()).
 //
 // One entry for each Python thread state and for each OS thread without one. An OS thread that has a state in
 // several interpreters appears once for each.
@@ -16,17 +16,17 @@ namespace pythreads::report {
 
 struct JoinedThread {
   pid_t pid = 0;
-  const SnapshotThread* os = nullptr;            // null: the kernel knows no such thread (any more)
-  const pyframes::PyThread* python = nullptr;    // null: a native thread
+  const SnapshotThread* os = nullptr;          // null: the kernel knows no such thread (any more)
+  const pyframes::PyThread* python = nullptr;  // null: a native thread
   const pyframes::PyInterpreter* interpreter = nullptr;
 
   pid_t tid() const;
-  bool held() const;         // stopped for this look
+  bool held() const;          // stopped for this look
   std::string label() const;  // "\"worker\" (tid 12)", as sentences name it
 };
 
-// The leader first, then by tid as the snapshot has them; thread states without an OS thread last. Points into
-// `snapshot`.
+// The leader first, then by tid as the snapshot has them; thread states without an OS thread last. Points
+// into `snapshot`.
 std::vector<JoinedThread> join_threads(const Snapshot& snapshot);
 
 }  // namespace pythreads::report

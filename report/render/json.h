@@ -15,8 +15,8 @@ std::string render_json(const Document& document);
 
 // `text` comes from a file that anybody may have written: its size, its depth and the number of its values
 // are bounded, and every field must have its type. Unknown fields are accepted and dropped, as are unknown
-// words of open lists; a missing field or an unknown word of a closed list is an error. ErrorCodes: not_python
-// (no dump of ours), unsupported (a dump of a newer schema).
+// words of open lists; a missing field or an unknown word of a closed list is an error. ErrorCodes:
+// not_python (no dump of ours), unsupported (a dump of a newer schema).
 attach::Result<Document> parse_json(std::string_view text);
 
 }  // namespace pythreads::report

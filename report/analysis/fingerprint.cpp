@@ -1,0 +1,47 @@
+#include "report/analysis/fingerprint.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <vector>
+
+namespace pythreads::report {
+namespace {
+
+// FNV-1a, 64 bits (RFC 9923), with a final mix so that short texts spread over all digits.
+std::uint64_t hash_of(std::string_view text) {
+  std::uint64_t hash = 0xcbf29ce484222325U;
+  for (const char c : text) {
+    hash ^= static_cast<unsigned char>(c);
+    hash *= 0x100000001b3U;
+  }
+  hash ^= hash >> 33U;
+  hash *= 0xff51afd7ed558ccdU;
+  hash ^= hash >> 33U;
+  return hash;
+}
+
+}  // namespace
+
+std::string fingerprint(std::string_view cause_kind, std::span<const CauseLink> links) {
+  // Unit and record separators, which no name holds.
+  std::vector<std::string> parts;
+  for (const CauseLink& link : links) {
+    parts.push_back(link.wait_kind + '\x1f' + link.lock_name + '\x1f' + link.module + '\x1f' + link.function);
+  }
+  std::vector<std::string> least = parts;
+  for (std::size_t start = 1; start < parts.size() && parts.size() <= 256; ++start) {
+    std::vector<std::string> turned(parts.begin() + static_cast<std::ptrdiff_t>(start), parts.end());
+    turned.insert(turned.end(), parts.begin(), parts.begin() + static_cast<std::ptrdiff_t>(start));
+    least = std::min(least, turned);
+  }
+  if (parts.size() > 256) std::sort(least.begin(), least.end());
+
+  std::string text(cause_kind);
+  for (const std::string& part : least) text += '\x1e' + part;
+  char digits[24];
+  std::snprintf(digits, sizeof digits, "fp1:%016llx", static_cast<unsigned long long>(hash_of(text)));
+  return digits;
+}
+
+}  // namespace pythreads::report

@@ -1,0 +1,29 @@
+// Who waits for whom: threads and resources as nodes, waits and holds as edges. Waiter and resource are
+// joined by address, resource and owner by what the owner's own frames say and by owner fields; each join
+// keeps how it is known, and an edge is as sure as its weakest part.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "report/analysis/findings.h"
+#include "report/analysis/joined_threads.h"
+
+namespace pythreads::report {
+
+// Completes `findings.threads` (which `classify` has filled, one for each of `threads`) with resources and
+// holds, adds `findings.resources`, and returns the edges.
+std::vector<Edge> build_wait_graph(const Snapshot& snapshot, std::span<const JoinedThread> threads,
+                                   ProcessFindings& findings);
+
+// One cycle for each strongly connected group of nodes, the shortest that starts at its least node: each node
+// waits for the next, the last for the first. Edges that are only `possible` never count.
+std::vector<std::vector<Node>> find_cycles(std::span<const Edge> edges);
+
+// All nodes from which one of `nodes` is reached, without these.
+std::vector<Node> nodes_behind(std::span<const Edge> edges, std::span<const Node> nodes);
+
+// The edge from one node to the next; the surest where there are several. Null if there is none.
+const Edge* find_edge(std::span<const Edge> edges, Node from, Node to);
+
+}  // namespace pythreads::report
