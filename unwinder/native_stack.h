@@ -27,6 +27,8 @@ struct NativeFrame {
   std::string file;                 // where DWARF has it
   int line = 0;                     // 0: unknown
   bool inlined = false;             // an inlined call: same pc as the next outer frame that is not
+  bool signal_trampoline =
+      false;  // the kernel put it there: the next outer frame was interrupted, not calling
   FrameTrust trust = FrameTrust::exact;
 };
 

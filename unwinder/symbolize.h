@@ -1,0 +1,48 @@
+// Names, and lines where DWARF has them, for the frames of walked stacks.
+//
+// A return address is looked up one byte before, for the call may have been the last instruction of its
+// function; the innermost frame and what a signal interrupted are looked up where they are.
+#pragma once
+
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "attach/target_files.h"
+#include "unwinder/loaded_modules.h"
+#include "unwinder/native_stack.h"
+#include "unwinder/symbol_table.h"
+
+namespace pythreads::unwinder {
+
+class Symbolizer {
+ public:
+  // Both must outlive this.
+  Symbolizer(LoadedModules& modules, attach::TargetFiles& files) : modules_(&modules), files_(&files) {}
+
+  void symbolize(std::span<NativeStack* const> stacks);
+
+ private:
+  struct Name {
+    std::string function;
+    std::uint64_t value = 0;  // of the symbol, in the target
+  };
+  // Symbol files beside the module's own, opened when a name was not found in it.
+  struct MoreSymbols {
+    bool tried = false;
+    std::unique_ptr<ElfFile> mini;
+    std::unique_ptr<ElfFile> debug_file;
+  };
+
+  void look_up(LoadedModule& module, std::vector<WantedSymbol>& wanted);
+  MoreSymbols& more_symbols(LoadedModule& module, ElfFile& elf);
+  void fill(NativeStack& stack) const;
+
+  LoadedModules* modules_;
+  attach::TargetFiles* files_;
+  std::unordered_map<std::uint64_t, Name> names_;  // by the address that was looked up
+  std::unordered_map<const LoadedModule*, MoreSymbols> more_symbols_;
+};
+
+}  // namespace pythreads::unwinder
