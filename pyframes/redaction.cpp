@@ -125,7 +125,11 @@ Piece url_password(std::string_view text, std::size_t begin) {
   if (at == std::string_view::npos && colon != std::string_view::npos) {
     // A password with an unescaped '/', '?' or '#': what follows the colon is then no port.
     const std::string_view port = authority.substr(colon + 1);
-    if (!std::all_of(port.begin(), port.end(), is_digit)) at = rest.rfind('@');
+    if (!std::all_of(port.begin(), port.end(), is_digit)) {
+      at = rest.rfind('@');
+      // Text that was cut inside of the password.
+      if (at == std::string_view::npos && end == text.size()) return {begin + colon + 1, end};
+    }
   }
   if (at == std::string_view::npos) return {begin, begin};
   if (colon < at) return {begin + colon + 1, begin + at};

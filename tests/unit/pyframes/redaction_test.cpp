@@ -31,6 +31,11 @@ TEST(Redaction, HidesPasswordsInUrls) {
   EXPECT_EQ(redact_text("https://ghp_0123456789abcdefghij@github.com/x"), "https://<redacted>@github.com/x");
 }
 
+TEST(Redaction, HidesAPasswordThatIsCutOff) {
+  EXPECT_EQ(redact_text("amqp://user:hunt"), "amqp://user:<redacted>");
+  EXPECT_EQ(redact_text("password='hunt"), "password='<redacted>");
+}
+
 TEST(Redaction, LeavesOtherUrlsAlone) {
   for (const char* text :
        {"http://host:8080/a@b", "ssh://git@host/x", "http://host/", "://", "a://b:", "file:///x@y"}) {
