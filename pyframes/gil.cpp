@@ -1,0 +1,166 @@
+#include "pyframes/gil.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "pyframes/futex_wait.h"
+#include "pyframes/hex.h"
+
+namespace pythreads::pyframes {
+namespace {
+
+using attach::Address;
+
+// The GIL that an interpreter's threads take: its own or the one it shares (3.12 on), else the runtime's.
+std::optional<Address> gil_address(const Reading& reading, const InterpreterCopy& interpreter) {
+  const RuntimeLayout& layout = reading.layout();
+  if (layout.interpreter.ceval_gil.exists())
+    return interpreter.interpreter.pointer(layout.interpreter.ceval_gil);
+  if (!layout.runtime.ceval_gil.exists()) return std::nullopt;
+  return reading.runtime.address + static_cast<std::uint64_t>(layout.runtime.ceval_gil.offset);
+}
+
+enum class GilWord { none, cond, mutex, switch_cond, switch_mutex };
+
+GilWord find_gil_word(const RuntimeLayout& layout, Address gil, Address word) {
+  const auto lies_in = [&](Field<char> field, std::int32_t size) {
+    return field.exists() && size > 0 &&
+           attach::Range{gil + static_cast<std::uint64_t>(field.offset), static_cast<std::uint64_t>(size)}
+               .contains(word);
+  };
+  if (lies_in(layout.gil.cond, layout.gil.cond_size)) return GilWord::cond;
+  if (lies_in(layout.gil.mutex, layout.gil.mutex_size)) return GilWord::mutex;
+  if (lies_in(layout.gil.switch_cond, layout.gil.cond_size)) return GilWord::switch_cond;
+  if (lies_in(layout.gil.switch_mutex, layout.gil.mutex_size)) return GilWord::switch_mutex;
+  return GilWord::none;
+}
+
+std::string waiter_evidence(GilWord word, Address gil) {
+  switch (word) {
+    case GilWord::cond:
+      return "it sleeps on the condition variable of the GIL at " + hex(gil);
+    case GilWord::mutex:
+      return "it sleeps on the mutex of the GIL at " + hex(gil);
+    case GilWord::switch_cond:
+    case GilWord::switch_mutex:
+      return "it gave up the GIL at " + hex(gil) + " and sleeps until another thread has taken it";
+    case GilWord::none:
+      break;
+  }
+  return "";
+}
+
+struct Place {
+  const ThreadCopy* copy = nullptr;
+  PyThread* state = nullptr;
+};
+
+std::optional<Place> find_thread(const RuntimeCopy& copy, PyRuntimeState& state, Address tstate) {
+  for (std::size_t i = 0; i < std::min(copy.interpreters.size(), state.interpreters.size()); ++i) {
+    const std::vector<ThreadCopy>& threads = copy.interpreters[i].threads;
+    for (std::size_t j = 0; j < std::min(threads.size(), state.interpreters[i].threads.size()); ++j) {
+      if (threads[j].tstate.at() == tstate) return Place{&threads[j], &state.interpreters[i].threads[j]};
+    }
+  }
+  return std::nullopt;
+}
+
+void read_gil_of(Reading& reading, const RuntimeCopy& copy, const InterpreterCopy& interpreter,
+                 PyRuntimeState& state, PyInterpreter& interpreter_state) {
+  const RuntimeLayout& layout = reading.layout();
+  const std::optional<Address> address = gil_address(reading, interpreter);
+  if (!address) {
+    interpreter_state.gil_gap = "the layout does not tell where the GIL is";
+    return;
+  }
+  if (address->is_null()) {
+    interpreter_state.gil_gap = "the interpreter has no GIL yet";
+    return;
+  }
+  const attach::Result<StructCopy> fields = StructCopy::read(reading.memory, *address, layout.gil.size);
+  if (!fields) {
+    interpreter_state.gil_gap = "the GIL could not be read: " + fields.error().message;
+    return;
+  }
+  if (layout.gil.enabled.exists() && fields->get(layout.gil.enabled) == 0) return;
+  const std::optional<std::int32_t> locked = fields->get(layout.gil.locked);
+  const std::optional<Address> last_holder = fields->pointer(layout.gil.last_holder);
+  if (!locked || !last_holder) {
+    interpreter_state.gil_gap = "the layout does not tell who holds the GIL";
+    return;
+  }
+  if (*locked < 0) {
+    interpreter_state.gil_gap = "the GIL has not been made yet";
+    return;
+  }
+
+  PyGil gil;
+  gil.address = *address;
+  gil.locked = *locked != 0;
+  if (gil.locked) {
+    gil.holder = *last_holder;
+    const std::optional<Place> holder = find_thread(copy, state, gil.holder);
+    if (holder) {
+      PyThread& thread = *holder->state;
+      thread.holds_gil = true;
+      thread.gil_evidence =
+          "the GIL at " + hex(gil.address) + " is locked and its last_holder is this thread state";
+      if (holder->copy->os_thread) {
+        gil.holder_tid = holder->copy->os_thread->tid;
+        const std::optional<Address> word = futex_word(*holder->copy->os_thread);
+        gil.handing_over = word && find_gil_word(layout, gil.address, *word) != GilWord::none;
+        if (gil.handing_over)
+          thread.gil_evidence += "; it was just handed over, the thread has not left take_gil yet";
+      }
+    } else {
+      interpreter_state.gil_gap =
+          "the GIL's holder " + hex(gil.holder) + " is not among the thread states that were read";
+    }
+  }
+  interpreter_state.gil = gil;
+
+  for (std::size_t j = 0; j < std::min(interpreter.threads.size(), interpreter_state.threads.size()); ++j) {
+    PyThread& thread = interpreter_state.threads[j];
+    const attach::ThreadState* os_thread = interpreter.threads[j].os_thread;
+    if (!os_thread || thread.holds_gil || os_thread->tid == gil.holder_tid) continue;
+    const std::optional<Address> word = futex_word(*os_thread);
+    if (!word) continue;
+    const GilWord which = find_gil_word(layout, gil.address, *word);
+    if (which == GilWord::none) continue;
+    thread.waits_for_gil = true;
+    thread.gil_evidence = waiter_evidence(which, gil.address);
+  }
+}
+
+}  // namespace
+
+void fetch_gil(Reading& reading, const RuntimeCopy& copy) {
+  const std::int32_t size = reading.layout().gil.size;
+  if (size <= 0) return;
+  std::vector<attach::Range> ranges;
+  for (const InterpreterCopy& interpreter : copy.interpreters) {
+    const std::optional<Address> address = gil_address(reading, interpreter);
+    if (address && !address->is_null()) ranges.push_back({*address, static_cast<std::uint64_t>(size)});
+  }
+  reading.memory.prefetch(ranges);
+}
+
+void read_gil(Reading& reading, const RuntimeCopy& copy, PyRuntimeState& state) {
+  for (std::size_t i = 0; i < std::min(copy.interpreters.size(), state.interpreters.size()); ++i)
+    read_gil_of(reading, copy, copy.interpreters[i], state, state.interpreters[i]);
+}
+
+bool is_gil_word(Reading& reading, const RuntimeCopy& copy, Address word) {
+  for (const InterpreterCopy& interpreter : copy.interpreters) {
+    const std::optional<Address> address = gil_address(reading, interpreter);
+    if (address && find_gil_word(reading.layout(), *address, word) != GilWord::none) return true;
+  }
+  return false;
+}
+
+}  // namespace pythreads::pyframes

@@ -1,0 +1,20 @@
+// Thread names as threading knows them: sys.modules['threading']._active, a dict {ident: Thread}, and the
+// attributes `_name` and `_daemonic` of each.
+//
+// All of that is Python's own data, found by names alone: a target in the middle of its start, its end or a
+// fork may have None or nothing at any step, and a program may put anything there. Then there is no name, and
+// if that says something of more than one thread, a gap. Threads that C code started and that never asked
+// threading have no entry. Source: Lib/threading.py at v3.8.0 to v3.15.0.
+#pragma once
+
+#include "pyframes/python_state.h"
+#include "pyframes/reading.h"
+
+namespace pythreads::pyframes {
+
+void fetch_thread_names(Reading& reading, const RuntimeCopy& copy);
+
+// PyThread::name and daemon. REQUIRES: PyThread::ident is filled in (read_thread_ids).
+void read_thread_names(Reading& reading, const RuntimeCopy& copy, PyRuntimeState& state);
+
+}  // namespace pythreads::pyframes
