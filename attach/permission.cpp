@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <string_view>
 #include <system_error>
@@ -62,14 +63,29 @@ std::string words_of(std::string_view text) {
   return words;
 }
 
-bool try_ptrace() {
+// Whether PTRACE_SEIZE works at all. The child says first that it may be traced: after a change of user, or
+// started with file capabilities, neither we nor it would be dumpable.
+std::optional<bool> try_ptrace() {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return std::nullopt;
+  ScopedFd reading(ends[0]);
+  ScopedFd writing(ends[1]);
   pid_t child = ::fork();
-  if (child < 0) return true;
+  if (child < 0) return std::nullopt;
   if (child == 0) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    ::prctl(PR_SET_DUMPABLE, 1);
+    if (::write(writing.get(), "r", 1) != 1) ::_exit(1);
     for (;;) ::pause();
   }
-  bool works = ::ptrace(PTRACE_SEIZE, child, nullptr, nullptr) == 0;
+  writing.reset();
+  char ready = 0;
+  ssize_t got = 0;
+  do {
+    got = ::read(reading.get(), &ready, 1);
+  } while (got < 0 && errno == EINTR);
+  std::optional<bool> works;
+  if (got == 1) works = ::ptrace(PTRACE_SEIZE, child, nullptr, nullptr) == 0;
   ::kill(child, SIGKILL);
   while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
   }
@@ -173,6 +189,10 @@ Error explain_ptrace_failure(const PtraceFacts& facts, pid_t pid, int error_numb
   if (facts.yama_scope == 3)
     return denied("Yama forbids tracing altogether (kernel.yama.ptrace_scope is 3)",
                   "the value 3 stays until the machine is started again with another");
+  bool has_capability = has(facts.our_capabilities, CAP_SYS_PTRACE);
+  if (facts.yama_scope == 2 && !has_capability)
+    return denied("Yama allows tracing only with CAP_SYS_PTRACE (kernel.yama.ptrace_scope is 2)",
+                  hint_for_capability(facts));
   if (facts.ptrace_works == false) {
     if (facts.we_are_filtered)
       return denied(
@@ -184,7 +204,6 @@ Error explain_ptrace_failure(const PtraceFacts& facts, pid_t pid, int error_numb
                   "): by a security module or a sandbox");
   }
 
-  bool has_capability = has(facts.our_capabilities, CAP_SYS_PTRACE);
   bool other_namespace = facts.same_user_namespace == false && !facts.in_first_user_namespace;
   if (has_capability && other_namespace)
     return denied(process + " is in another user namespace, where our CAP_SYS_PTRACE does not count",
@@ -204,9 +223,6 @@ Error explain_ptrace_failure(const PtraceFacts& facts, pid_t pid, int error_numb
           hint_for_capability(facts));
     if ((facts.target_capabilities & ~facts.our_capabilities) != 0)
       return denied(process + " has capabilities that pythreads has not, and CAP_SYS_PTRACE is missing",
-                    hint_for_capability(facts));
-    if (facts.yama_scope == 2)
-      return denied("Yama allows tracing only with CAP_SYS_PTRACE (kernel.yama.ptrace_scope is 2)",
                     hint_for_capability(facts));
     if (facts.yama_scope == 1 && !facts.is_our_descendant)
       return denied(
