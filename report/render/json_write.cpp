@@ -1,0 +1,169 @@
+// Written by hand and not through the library's tree: 200 threads of 900 frames are four million values,
+// which as a tree take hundreds of MiB, and as text are written in one pass. Numbers are printed so that they
+// are read back as the same.
+#include <charconv>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+
+#include "report/render/document_fields.h"
+#include "report/render/json.h"
+#include "report/render/words.h"
+
+namespace pythreads::report {
+namespace {
+
+namespace doc = document;
+
+class Writer {
+ public:
+  std::string take() { return std::move(out_); }
+
+  template <typename T>
+  void object(const T& from) {
+    const bool outer_inline = inline_;
+    inline_ = inline_ || doc::one_line<T>;
+    const bool outer_first = first_;
+    first_ = true;
+    out_ += '{';
+    ++depth_;
+    fields(*this, from);
+    --depth_;
+    if (!inline_ && !first_) new_line();
+    out_ += '}';
+    first_ = outer_first;
+    inline_ = outer_inline;
+  }
+
+  template <typename T>
+  void operator()(std::string_view name, const T& value) {
+    key(name);
+    put(value);
+  }
+
+  template <typename A, typename B>
+  void either(std::string_view name, const std::optional<A>& value, std::string_view other_name,
+              const std::optional<B>& other) {
+    if (other) {
+      (*this)(other_name, *other);
+    } else {
+      (*this)(name, value);
+    }
+  }
+
+ private:
+  void new_line() {
+    out_ += '\n';
+    out_.append(depth_, ' ');
+  }
+
+  void separate() {
+    if (!first_) out_ += inline_ ? ", " : ",";
+    first_ = false;
+    if (!inline_) new_line();
+  }
+
+  void key(std::string_view name) {
+    separate();
+    put(name);
+    out_ += ": ";
+  }
+
+  void put(std::string_view text) {
+    out_ += '"';
+    for (const char c : text) {
+      const auto byte = static_cast<unsigned char>(c);
+      if (c == '"' || c == '\\') {
+        out_ += '\\';
+        out_ += c;
+      } else if (byte < 0x20 || byte == 0x7F) {
+        char escape[8];
+        std::snprintf(escape, sizeof escape, "\\u%04x", byte);
+        out_ += escape;
+      } else {
+        out_ += c;
+      }
+    }
+    out_ += '"';
+  }
+  void put(const std::string& text) { put(std::string_view(text)); }
+  void put(bool value) { out_ += value ? "true" : "false"; }
+  void put(std::monostate /*nothing*/) { out_ += "null"; }
+  void put(doc::Number value) { out_ += std::to_string(value); }
+  void put(double value) {
+    if (!std::isfinite(value)) return put(std::monostate());
+    char text[32];
+    const auto end = std::to_chars(text, text + sizeof text, value);
+    out_.append(text, end.ptr);
+  }
+  void put(doc::Hex value) {
+    char text[24];
+    std::snprintf(text, sizeof text, "\"0x%llx\"", static_cast<unsigned long long>(value.value));
+    out_ += text;
+  }
+  void put(Verdict value) { put(word(value)); }
+  void put(Certainty value) { put(word(value)); }
+  void put(Status value) { put(word(value)); }
+
+  template <typename T>
+  void put(const std::optional<T>& value) {
+    if (value) {
+      put(*value);
+    } else {
+      out_ += "null";
+    }
+  }
+
+  void put(const std::vector<doc::Detail>& details) {
+    const bool outer_first = first_;
+    const bool outer_inline = inline_;
+    first_ = inline_ = true;
+    out_ += '{';
+    for (const doc::Detail& detail : details) {
+      key(detail.name);
+      std::visit([&](const auto& value) { put(value); }, detail.value);
+    }
+    out_ += '}';
+    first_ = outer_first;
+    inline_ = outer_inline;
+  }
+
+  template <typename T>
+  void put(const std::vector<T>& list) {
+    const bool outer_first = first_;
+    const bool outer_inline = inline_;
+    first_ = true;
+    // Lists of words and numbers stay on their line.
+    inline_ = inline_ || !std::is_class_v<T> || std::is_same_v<T, std::string>;
+    out_ += '[';
+    ++depth_;
+    for (const T& each : list) {
+      separate();
+      put(each);
+    }
+    --depth_;
+    if (!inline_ && !list.empty()) new_line();
+    out_ += ']';
+    first_ = outer_first;
+    inline_ = outer_inline;
+  }
+
+  template <typename T>
+  requires requires(Writer& writer, const T& each) { fields(writer, each); }
+  void put(const T& each) { object(each); }
+
+  std::string out_;
+  std::size_t depth_ = 0;
+  bool first_ = true;
+  bool inline_ = false;
+};
+
+}  // namespace
+
+std::string render_json(const Document& document) {
+  Writer writer;
+  writer.object(document);
+  return writer.take() + '\n';
+}
+
+}  // namespace pythreads::report
