@@ -1,0 +1,112 @@
+#include "report/render/text.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "report/render/text_lines.h"
+#include "report/render/words.h"
+
+namespace pythreads::report {
+namespace {
+
+namespace doc = document;
+
+constexpr std::size_t gaps_shown = 10;
+constexpr std::size_t command_length = 200;
+
+std::string milliseconds(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, value < 10 ? "%.1f ms" : "%.0f ms", value);
+  return text;
+}
+
+std::string command_line(const doc::Process& process) {
+  if (!process.command) return "(command line not readable)";
+  std::string line;
+  for (const std::string& argument : *process.command) line += (line.empty() ? "" : " ") + argument;
+  if (line.size() <= command_length) return line;
+  std::size_t cut = command_length;
+  while (cut > 0 && (static_cast<unsigned char>(line[cut]) & 0xC0U) == 0x80U) --cut;
+  return line.substr(0, cut) + "…";
+}
+
+void add_header(const Document& document, const doc::Process& process, TextLines& lines) {
+  std::string line = "Process " + std::to_string(process.pid);
+  if (process.python) {
+    line += ": Python " + process.python->version;
+    if (process.python->free_threaded.value_or(false)) line += " free-threaded";
+    if (process.python->debug.value_or(false)) line += " debug";
+  }
+  line += ", " + plural(process.threads.size(), "thread", "threads");
+  if (process.state != "running") line += ", " + process.state;
+  line += process.pause_ms ? ", held for " + milliseconds(*process.pause_ms) : ", not held";
+  line += " at " + process.captured_at + ": " + command_line(process);
+  lines.add(line, Tint::bold);
+  if (document.processes.size() > 1) {
+    lines.add("  " + std::string(word(process.verdict)) + ": " + process.summary);
+  }
+}
+
+void add_notes(const Document& document, const doc::Process& process, TextLines& lines) {
+  if (process.python && process.python->layout == "extrapolated") {
+    lines.add("  note: this CPython is newer than any that was tried; its own offsets were used");
+  }
+  if (document.source.kind == "live" && !process.pause_ms) {
+    lines.add("  note: it was not held while it was read, so facts may disagree");
+  }
+  for (const doc::DisturbedCall& call : document.source.disturbed) {
+    const bool own = std::any_of(process.threads.begin(), process.threads.end(),
+                                 [&](const doc::Thread& thread) { return thread.tid == call.tid; });
+    if (own) {
+      lines.add("  note: the stop disturbed thread " + std::to_string(call.tid) + " in " + call.syscall +
+                ": " + call.effect);
+    }
+  }
+  for (const doc::Interpreter& interpreter : process.interpreters) {
+    if (interpreter.stop_the_world && interpreter.stop_the_world->requested) {
+      const std::optional<doc::Number>& by = interpreter.stop_the_world->requester;
+      lines.add("  note: interpreter " + std::to_string(interpreter.id) + " stops the world" +
+                (by ? " for thread " + std::to_string(*by) : ""));
+    }
+    if (interpreter.gc && interpreter.gc->collecting && !interpreter.gc->thread) {
+      lines.add("  note: interpreter " + std::to_string(interpreter.id) + " collects garbage");
+    }
+  }
+  const std::size_t shown =
+      lines.style().full ? process.gaps.size() : std::min(process.gaps.size(), gaps_shown);
+  for (std::size_t i = 0; i < shown; ++i) {
+    lines.add("  missing: " + process.gaps[i].where + ": " + process.gaps[i].reason);
+  }
+  if (shown < process.gaps.size()) {
+    lines.add("  missing: " + std::to_string(process.gaps.size() - shown) + " more, --full shows them");
+  }
+}
+
+void add_errors(const Document& document, TextLines& lines) {
+  if (document.errors.empty()) return;
+  lines.add_blank();
+  for (const doc::Failure& failure : document.errors) {
+    std::string line = failure.pid ? "Not read: process " + std::to_string(*failure.pid) : "Not read";
+    line += ": " + failure.message;
+    if (failure.hint) line += " (" + *failure.hint + ')';
+    lines.add(line, Tint::yellow);
+  }
+}
+
+}  // namespace
+
+std::string render_text(const Document& document, const Style& style) {
+  TextLines lines(style);
+  const DocumentIndex index(document);
+  add_verdict(document, index, lines);
+  for (const doc::Process& process : document.processes) {
+    if (&process != &document.processes.front()) lines.add_blank();
+    add_header(document, process, lines);
+    add_notes(document, process, lines);
+    add_threads(document, process, index, lines);
+  }
+  add_errors(document, lines);
+  return lines.take();
+}
+
+}  // namespace pythreads::report

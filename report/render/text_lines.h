@@ -1,0 +1,66 @@
+// The text as it grows: whole lines, each escaped as it is added, so that nothing of the target's reaches a
+// terminal as a command. And the words in which the parts of the text speak of threads and locks.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "report/document.h"
+#include "report/render/text.h"
+
+namespace pythreads::report {
+
+enum class Tint { none, bold, dim, red, yellow, green };
+
+class TextLines {
+ public:
+  explicit TextLines(const Style& style) : style_(style) {}
+
+  void add(std::string_view line, Tint tint = Tint::none);
+  void add_blank();
+  // As it is: lines that another TextLines has made.
+  void add_lines(std::string_view lines) { text_ += lines; }
+
+  const Style& style() const { return style_; }
+  const std::string& text() const { return text_; }
+  std::string take() { return std::move(text_); }
+
+ private:
+  const Style& style_;
+  std::string text_;
+};
+
+// Threads and resources of the whole document by what refers to them.
+class DocumentIndex {
+ public:
+  explicit DocumentIndex(const Document& document);
+
+  const document::Thread* thread(const document::Node& node) const;
+  const document::Resource* resource(const std::optional<std::string>& id) const;
+
+ private:
+  std::map<document::Node, const document::Thread*> threads_;
+  std::map<std::string, const document::Resource*, std::less<>> resources_;
+};
+
+// "\"worker\" (tid 12)"
+std::string thread_label(const document::Thread& thread);
+std::string node_label(const DocumentIndex& index, const document::Node& node);
+
+// "RLock 0x7f… `bank.lock`", "the GIL"
+std::string resource_label(const document::Resource& resource);
+
+// "bank.py:21 in transfer" of the innermost Python frame; empty without one.
+std::string place_label(const document::Thread& thread);
+
+std::string hex(std::uint64_t value);
+std::string plural(std::size_t count, std::string_view one, std::string_view many);
+
+// The parts of the text, in their order (text_verdict.cpp, text_threads.cpp).
+void add_verdict(const Document& document, const DocumentIndex& index, TextLines& lines);
+void add_threads(const Document& document, const document::Process& process, const DocumentIndex& index,
+                 TextLines& lines);
+
+}  // namespace pythreads::report

@@ -1,0 +1,346 @@
+// The threads: their header lines, frames, and what they wait for and hold.
+#include <algorithm>
+#include <cstdio>
+#include <set>
+#include <unordered_map>
+
+#include "report/analysis/mixed_stack.h"
+#include "report/render/text_lines.h"
+#include "report/render/words.h"
+
+namespace pythreads::report {
+namespace {
+
+namespace doc = document;
+
+constexpr std::size_t group_from = 50;     // threads of a process
+constexpr std::size_t frames_shown = 100;  // of a stack; half of them from each end
+constexpr std::size_t names_shown = 10;    // of a group
+
+class ThreadText {
+ public:
+  ThreadText(const doc::Process& process, const doc::Thread& thread, const DocumentIndex& index,
+             const Style& style)
+      : process_(process), thread_(thread), index_(index), lines_(style) {}
+
+  // Everything of the header that equal threads share, and the lines below it.
+  std::string traits() const {
+    std::string text;
+    if (thread_.kind == "native") text += ", native";
+    if (thread_.main) text += ", main";
+    if (thread_.daemon.value_or(false)) text += ", daemon";
+    if (process_.interpreters.size() > 1 && thread_.interpreter) {
+      text += ", interpreter " + std::to_string(*thread_.interpreter);
+    }
+    text += ", " + std::string(word(thread_.status));
+    if (thread_.wait && thread_.wait->kind != word(thread_.status)) text += ": " + thread_.wait->kind;
+    if (thread_.gil == "holds") text += ", holds the GIL";
+    if (thread_.state == "disk-sleep" || thread_.state == "stopped" || thread_.state == "zombie" ||
+        thread_.state == "traced") {
+      text += ", " + *thread_.state;
+    }
+    if (thread_.tracing.value_or(false)) text += ", traced by Python";
+    if (thread_.profiling.value_or(false)) text += ", profiled";
+    if (thread_.trigger) text += ", in a " + *thread_.trigger;
+    return text;
+  }
+
+  std::string body() {
+    add_thread_facts();
+    add_frames();
+    return lines_.take();
+  }
+
+  // "Thread 0x00007f… [name] tid 12"
+  static std::string identity(const doc::Thread& thread) {
+    std::string text = "Thread";
+    if (thread.ident) {
+      char ident[32];
+      std::snprintf(ident, sizeof ident, " 0x%016llx", static_cast<unsigned long long>(thread.ident->value));
+      text += ident;
+    }
+    return text + short_name(thread);
+  }
+
+  static std::string short_name(const doc::Thread& thread) {
+    const std::optional<std::string>& name = thread.name ? thread.name : thread.os_name;
+    return (name ? " [" + *name + ']' : "") + (thread.tid ? " tid " + std::to_string(*thread.tid) : "");
+  }
+
+ private:
+  static std::string doubt(Certainty certainty) {
+    return certainty == Certainty::certain ? "" : " [" + std::string(word(certainty)) + ']';
+  }
+
+  void explain(const doc::Evidence& evidence) {
+    if (lines_.style().explain)
+      lines_.add("      because " + evidence.text + " (" + evidence.rule + ')', Tint::dim);
+  }
+
+  void add_thread_facts() {
+    const auto collects = [&](const doc::Interpreter& each) {
+      return each.gc && each.gc->collecting && thread_.tid && each.gc->thread == thread_.tid;
+    };
+    if (std::any_of(process_.interpreters.begin(), process_.interpreters.end(), collects)) {
+      lines_.add("  Garbage-collecting");  // faulthandler's own words
+    }
+    if (thread_.exception) {
+      std::string line = "    - handles " + thread_.exception->type;
+      if (thread_.exception->message && !thread_.exception->message->empty()) {
+        line += ": " + *thread_.exception->message;
+      }
+      if (const auto& at = thread_.exception->raised_at) {
+        line += ", raised at " + at->file + (at->line ? ":" + std::to_string(*at->line) : "");
+      }
+      lines_.add(line);
+    }
+    if (thread_.pending_async_exception) {
+      lines_.add("    - " + *thread_.pending_async_exception + " is about to be raised in it");
+    }
+  }
+
+  bool is_shown(const doc::Frame& frame) const {
+    if (frame.kind == "native") return lines_.style().native;
+    if (frame.kind == "gap" && !lines_.style().native) {
+      return !frame.reason.value_or("").starts_with(native_gap_prefix);
+    }
+    return true;
+  }
+
+  void add_frames() {
+    std::vector<std::size_t> shown;
+    for (std::size_t i = 0; i < thread_.frames.size(); ++i) {
+      if (is_shown(thread_.frames[i])) shown.push_back(i);
+    }
+    const auto innermost = std::find_if(shown.begin(), shown.end(), [&](std::size_t index) {
+      return thread_.frames[index].kind == "python";
+    });
+    const bool has_python = innermost != shown.end();
+    if (!has_python) {
+      if (thread_.kind == "python" && shown.empty()) lines_.add("  <no Python frame>");
+      add_wait();
+    }
+    add_holds_without_frame();
+
+    const bool cut = shown.size() > frames_shown && !lines_.style().full;
+    for (std::size_t i = 0; i < shown.size(); ++i) {
+      const bool left_out = cut && i >= frames_shown / 2 && i < shown.size() - frames_shown / 2;
+      if (left_out && i == frames_shown / 2) {
+        lines_.add("  ... " + plural(shown.size() - frames_shown, "frame", "frames") +
+                   " left out, --full shows them");
+      }
+      if (!left_out) add_frame(thread_.frames[shown[i]]);
+      if (has_python && shown[i] == *innermost) add_wait();
+      add_holds(shown[i]);
+    }
+  }
+
+  void add_frame(const doc::Frame& frame) {
+    if (frame.kind == "gap") {
+      lines_.add("  <" + frame.reason.value_or("frames are missing here") + '>', Tint::dim);
+    } else if (frame.kind == "native") {
+      add_native(frame);
+    } else {
+      lines_.add("  File \"" + frame.file.value_or("???") + "\", line " +
+                 (frame.line ? std::to_string(*frame.line) : "???") + " in " +
+                 frame.function.value_or("???"));
+      add_locals(frame);
+    }
+  }
+
+  // As CPython 3.14 prints its C stack (Python/traceback.c, _Py_DumpStack).
+  void add_native(const doc::Frame& frame) {
+    std::string line =
+        "  Binary file \"" + frame.module.value_or("<unknown>") + "\", at " + frame.function.value_or("");
+    if (frame.offset) line += '+' + hex(frame.offset->value);
+    if (frame.address) line += " [" + hex(frame.address->value) + ']';
+    if (frame.file) {
+      line += ' ' + *frame.file + (frame.line ? ":" + std::to_string(*frame.line) : "");
+    }
+    if (frame.inlined.value_or(false)) line += " (inlined)";
+    if (frame.trust == "scanned") line += " (scanned)";
+    lines_.add(line, Tint::dim);
+  }
+
+  void add_locals(const doc::Frame& frame) {
+    if (!lines_.style().locals) return;
+    if (frame.locals) {
+      for (const doc::Local& local : *frame.locals) lines_.add("    " + local.name + " = " + local.value);
+    }
+    if (frame.reason) lines_.add("    <locals: " + *frame.reason + '>', Tint::dim);
+  }
+
+  void add_wait() {
+    if (!thread_.wait) return;
+    const doc::Wait& wait = *thread_.wait;
+    std::string line = "    - waits";
+    const doc::Resource* resource = index_.resource(wait.resource);
+    if (resource != nullptr) {
+      line += " for " + resource_label(*resource);
+      if (resource->count && *resource->count > 1) {
+        line += " (taken " + std::to_string(*resource->count) + " times)";
+      }
+      line += owner_text(*resource);
+    } else if (wait.target) {
+      line += ": " + wait.kind + " of " + node_label(index_, *wait.target);
+    } else {
+      line += ": " + wait.kind;
+    }
+    if (wait.descriptor) {
+      line += " on descriptor " + std::to_string(wait.descriptor->fd);
+      if (wait.descriptor->what) line += ", " + *wait.descriptor->what;
+      if (wait.descriptor->peer) line += ", " + *wait.descriptor->peer;
+    }
+    if (wait.timeout.value_or(false) && wait.kind != "sleep") line += ", with a time limit";
+    lines_.add(line + doubt(wait.certainty));
+    explain(wait.evidence);
+    if (resource != nullptr && resource->owner) explain(resource->owner->evidence);
+  }
+
+  std::string owner_text(const doc::Resource& resource) const {
+    if (resource.owner) {
+      const bool itself = thread_.tid && resource.owner->node == doc::Node{process_.pid, thread_.tid, {}};
+      return ", held by " + (itself ? "itself" : node_label(index_, resource.owner->node)) +
+             doubt(resource.owner->certainty);
+    }
+    if (!resource.candidates.empty()) {
+      std::string text = ", perhaps held by ";
+      for (std::size_t i = 0; i < resource.candidates.size() && i < names_shown; ++i) {
+        text += (i == 0 ? "" : " or ") + node_label(index_, resource.candidates[i].node);
+      }
+      return text;
+    }
+    if (resource.owner_state == "exited") return ", whose owner is gone";
+    if (resource.owner_state == "none") return ", which nobody holds";
+    return ", holder not known";
+  }
+
+  void add_hold(const doc::Hold& hold) {
+    const doc::Resource* resource = index_.resource(hold.resource);
+    std::string line = "    - holds " + (resource != nullptr ? resource_label(*resource) : hold.resource);
+    if (hold.acquired_at && hold.acquired_at->line) {
+      line += ", taken at line " + std::to_string(*hold.acquired_at->line);
+    }
+    lines_.add(line + doubt(hold.certainty));
+    explain(hold.evidence);
+  }
+
+  void add_holds_without_frame() {
+    for (const doc::Hold& hold : thread_.holds) {
+      if (!hold.frame) add_hold(hold);
+    }
+  }
+
+  void add_holds(std::size_t frame) {
+    for (const doc::Hold& hold : thread_.holds) {
+      if (hold.frame == static_cast<doc::Number>(frame)) add_hold(hold);
+    }
+  }
+
+  const doc::Process& process_;
+  const doc::Thread& thread_;
+  const DocumentIndex& index_;
+  TextLines lines_;
+};
+
+struct Group {
+  std::vector<const doc::Thread*> threads;
+  std::string traits, body;
+};
+
+// Those of the causes first, in their order, then those stuck behind, then the others.
+std::vector<const doc::Thread*> ordered_threads(const Document& document, const doc::Process& process,
+                                                std::size_t& in_causes) {
+  std::map<doc::Node, std::vector<const doc::Thread*>> by_node;
+  for (const doc::Thread& thread : process.threads) {
+    by_node[{process.pid, thread.tid, {}}].push_back(&thread);
+  }
+  std::vector<const doc::Thread*> ordered;
+  std::set<const doc::Thread*> taken;
+  const auto take = [&](const std::vector<doc::Node>& nodes) {
+    for (const doc::Node& node : nodes) {
+      const auto found = by_node.find(node);
+      if (found == by_node.end()) continue;
+      for (const doc::Thread* thread : found->second) {
+        if (taken.insert(thread).second) ordered.push_back(thread);
+      }
+    }
+  };
+  for (const doc::Cause& cause : document.findings.causes) take(cause.nodes);
+  in_causes = ordered.size();
+  for (const doc::Cause& cause : document.findings.causes) take(cause.behind);
+  for (const doc::Thread& thread : process.threads) {
+    if (taken.insert(&thread).second) ordered.push_back(&thread);
+  }
+  return ordered;
+}
+
+void add_group(const Group& group, TextLines& lines) {
+  std::string header = ThreadText::identity(*group.threads.front()) + group.traits;
+  if (group.threads.size() > 1) {
+    header += ", and " + std::to_string(group.threads.size() - 1) + " more with the same stack";
+  }
+  lines.add_blank();
+  lines.add(header + " (most recent call first):", Tint::bold);
+  lines.add_lines(group.body);
+  if (group.threads.size() == 1) return;
+  std::string names = "    - same stack:";
+  for (std::size_t i = 1; i < group.threads.size() && i <= names_shown; ++i) {
+    names += (i == 1 ? "" : ",") + ThreadText::short_name(*group.threads[i]);
+  }
+  if (group.threads.size() > names_shown + 1) {
+    names += " and " + std::to_string(group.threads.size() - 1 - names_shown) + " more";
+  }
+  lines.add(names);
+}
+
+// Native threads whose stacks are not shown: one line for all of them.
+void add_native_threads(const std::vector<const doc::Thread*>& threads, TextLines& lines) {
+  if (threads.empty()) return;
+  std::string line = "Native threads without Python (" + std::to_string(threads.size()) + "):";
+  const std::size_t shown = lines.style().full ? threads.size() : std::min(threads.size(), names_shown);
+  for (std::size_t i = 0; i < shown; ++i) {
+    line += (i == 0 ? "" : ",") + ThreadText::short_name(*threads[i]) + ' ' +
+            std::string(word(threads[i]->status));
+    if (threads[i]->wait) line += ": " + threads[i]->wait->kind;
+  }
+  if (shown < threads.size()) line += " and " + std::to_string(threads.size() - shown) + " more";
+  lines.add_blank();
+  lines.add(line);
+}
+
+}  // namespace
+
+void add_threads(const Document& document, const doc::Process& process, const DocumentIndex& index,
+                 TextLines& lines) {
+  const Style& style = lines.style();
+  std::size_t in_causes = 0;
+  const std::vector<const doc::Thread*> threads = ordered_threads(document, process, in_causes);
+  const bool grouping = !style.full && (style.group || threads.size() >= group_from);
+
+  std::vector<Group> groups;
+  std::unordered_map<std::string, std::size_t> known;
+  std::vector<const doc::Thread*> native;
+  for (std::size_t i = 0; i < threads.size(); ++i) {
+    const doc::Thread& thread = *threads[i];
+    if (style.only_blocked && thread.status != Status::blocked) continue;
+    if (thread.kind == "native" && (!style.native || thread.frames.empty()) && i >= in_causes) {
+      native.push_back(&thread);
+      continue;
+    }
+    ThreadText text(process, thread, index, style);
+    Group group{{&thread}, text.traits(), text.body()};
+    if (grouping && i >= in_causes) {
+      const auto [found, added] = known.try_emplace(group.traits + '\n' + group.body, groups.size());
+      if (!added) {
+        groups[found->second].threads.push_back(&thread);
+        continue;
+      }
+    }
+    groups.push_back(std::move(group));
+  }
+  for (const Group& group : groups) add_group(group, lines);
+  add_native_threads(native, lines);
+}
+
+}  // namespace pythreads::report

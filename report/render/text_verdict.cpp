@@ -1,0 +1,124 @@
+// The first lines of the text: what is wrong, who waits for whom, and where.
+#include <algorithm>
+#include <cctype>
+
+#include "report/render/text_lines.h"
+#include "report/render/words.h"
+
+namespace pythreads::report {
+namespace {
+
+constexpr std::size_t cycle_lines = 20;  // a longer cycle shows its first links
+constexpr std::size_t names_shown = 5;
+
+Tint tint_of(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::deadlock:
+      return Tint::red;
+    case Verdict::possible_deadlock:
+    case Verdict::stalled:
+      return Tint::yellow;
+    case Verdict::unknown:
+      return Tint::bold;
+    case Verdict::running:
+    case Verdict::waiting:
+      return Tint::green;
+  }
+  return Tint::none;
+}
+
+std::string capitalised(std::string text) {
+  if (!text.empty() && text[0] >= 'a' && text[0] <= 'z') text[0] = static_cast<char>(text[0] - 'a' + 'A');
+  return text;
+}
+
+bool is_cycle(const document::Findings& findings, const document::Cause& cause) {
+  return std::find(findings.cycles.begin(), findings.cycles.end(), cause.nodes) != findings.cycles.end();
+}
+
+const document::Edge* find_edge(const document::Findings& findings, const document::Node& from,
+                                const document::Node& to) {
+  for (const document::Edge& edge : findings.edges) {
+    if (edge.from == from && edge.to == to) return &edge;
+  }
+  return nullptr;
+}
+
+// One link of a cycle: who waits, where, for what, and who has it.
+std::string link_sentence(const Document& document, const DocumentIndex& index, const document::Node& from,
+                          const document::Node& to) {
+  std::string line = "  " + node_label(index, from) + " waits";
+  const document::Thread* thread = index.thread(from);
+  const std::string place = thread != nullptr ? place_label(*thread) : "";
+  if (!place.empty()) line += " at " + place;
+  const document::Edge* edge = find_edge(document.findings, from, to);
+  const document::Resource* resource = edge != nullptr ? index.resource(edge->resource) : nullptr;
+  line += " for " + (resource != nullptr ? resource_label(*resource) : edge != nullptr ? edge->kind : "???");
+  line += from == to ? ", which it holds itself" : ", held by " + node_label(index, to);
+  const document::Thread* owner = index.thread(to);
+  if (owner != nullptr && resource != nullptr) {
+    for (const document::Hold& hold : owner->holds) {
+      if (hold.resource == resource->id && hold.acquired_at && hold.acquired_at->line) {
+        line += " since line " + std::to_string(*hold.acquired_at->line);
+      }
+    }
+  }
+  if (edge != nullptr && edge->certainty != Certainty::certain) {
+    line += " [" + std::string(word(edge->certainty)) + ']';
+  }
+  if (thread != nullptr && thread->wait && thread->wait->timeout.value_or(false))
+    line += ", with a time limit";
+  return line;
+}
+
+std::string names_of(const DocumentIndex& index, const std::vector<document::Node>& nodes) {
+  std::string names;
+  for (std::size_t i = 0; i < nodes.size() && i < names_shown; ++i) {
+    names += (i == 0 ? "" : ", ") + node_label(index, nodes[i]);
+  }
+  if (nodes.size() > names_shown) names += " and " + std::to_string(nodes.size() - names_shown) + " more";
+  return names;
+}
+
+void add_cause(const Document& document, const document::Cause& cause, const std::string& lead, Tint tint,
+               const DocumentIndex& index, TextLines& lines) {
+  const bool cycle = is_cycle(document.findings, cause);
+  std::string line = lead + " (" + std::string(word(cause.certainty)) + ", " + cause.kind + "): ";
+  if (cycle && cause.nodes.size() > 1) {
+    line += plural(cause.nodes.size(), "thread waits", "threads wait") + " for each other in a cycle";
+  } else if (cycle) {
+    line += "a thread waits for what it holds itself";
+  } else {
+    line += cause.sentence;
+  }
+  if (cause.fingerprint) line += " [" + *cause.fingerprint + ']';
+  lines.add(line, tint);
+  if (cycle) {
+    for (std::size_t i = 0; i < cause.nodes.size() && (i < cycle_lines || lines.style().full); ++i) {
+      lines.add(link_sentence(document, index, cause.nodes[i], cause.nodes[(i + 1) % cause.nodes.size()]));
+    }
+    if (cause.nodes.size() > cycle_lines && !lines.style().full) {
+      lines.add("  and " + std::to_string(cause.nodes.size() - cycle_lines) +
+                " more links back to the first");
+    }
+  }
+  if (!cause.behind.empty()) {
+    lines.add("  stuck behind: " + names_of(index, cause.behind));
+  }
+}
+
+}  // namespace
+
+void add_verdict(const Document& document, const DocumentIndex& index, TextLines& lines) {
+  const document::Findings& findings = document.findings;
+  const std::string lead = "Verdict: " + std::string(word(findings.verdict));
+  const Tint tint = tint_of(findings.verdict);
+  if (findings.causes.empty()) {
+    lines.add(lead + ". " + capitalised(findings.summary) + '.', tint);
+  }
+  for (std::size_t i = 0; i < findings.causes.size(); ++i) {
+    add_cause(document, findings.causes[i], i == 0 ? lead : "Also", i == 0 ? tint : Tint::bold, index, lines);
+  }
+}
+
+}  // namespace pythreads::report
