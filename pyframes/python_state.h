@@ -19,7 +19,22 @@ struct PyVersion {
 };
 
 // "3.11.7", "3.15.0rc1"
-std::string to_string(const PyVersion& version);
+inline std::string to_string(const PyVersion& version) {
+  std::string text =
+      std::to_string(version.major) + '.' + std::to_string(version.minor) + '.' + std::to_string(version.micro);
+  // The last byte of PY_VERSION_HEX: level (0xA alpha, 0xB beta, 0xC candidate, 0xF final) and serial.
+  const std::string serial = std::to_string(version.hex & 15);
+  switch (version.hex >> 4 & 15) {
+    case 0xA:
+      return text + 'a' + serial;
+    case 0xB:
+      return text + 'b' + serial;
+    case 0xC:
+      return text + "rc" + serial;
+    default:
+      return text;
+  }
+}
 
 enum class Linkage { static_executable, shared_library };
 enum class LayoutTrust {
