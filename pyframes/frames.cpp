@@ -207,7 +207,6 @@ void read_frame(Reading& reading, const FrameCopy& copy, PyThread& thread) {
   const Code& known = **code;
   std::optional<std::int64_t> instruction = instruction_of(reading, copy, known);
   frame.trampoline = is_incomplete(layout, copy, known, instruction);
-  if (frame.trampoline && !frame.entry) return;
   frame.function = known.name;
   frame.qualified_name = known.qualified_name;
   frame.file = known.file;

@@ -4,10 +4,10 @@
 // system calls as the deepest has frames, and from 3.11 on far fewer: the used part of each thread's data
 // stack is fetched before. Code objects are not touched while held; they don't change.
 //
-// Left out is what CPython itself leaves out of sys._current_frames: shim frames, and frames that have not
-// come to their first RESUME (_PyFrame_IsIncomplete; one that entered an evaluation loop is kept and marked
-// `trampoline`, for it stands for a run of native frames). Sources: Include/internal/pycore_frame.h,
-// Python/traceback.c, Python/pystate.c (push_chunk) at v3.11.0 to v3.15.0; Objects/frameobject.c to 3.10.
+// Shim frames are left out. Frames that have not come to their first RESUME (_PyFrame_IsIncomplete) are left
+// out by sys._current_frames; here they are marked `trampoline`, for one may stand for a run of native
+// frames. Sources: Include/internal/pycore_frame.h, Python/traceback.c, Python/pystate.c (push_chunk) at
+// v3.11.0 to v3.15.0; Objects/frameobject.c to 3.10.
 #pragma once
 
 #include "pyframes/python_state.h"
@@ -18,7 +18,7 @@ namespace pythreads::pyframes {
 // Fills ThreadCopy::frames. The first part of both walks.
 void chain_frames(Reading& reading, RuntimeCopy& copy);
 
-// PyThread::frames, with names and lines, from the chained frames.
+// PyThread::frames, with names and lines: one for each ThreadCopy::frames, in the same order.
 void read_frames(Reading& reading, const RuntimeCopy& copy, PyRuntimeState& state);
 
 }  // namespace pythreads::pyframes
