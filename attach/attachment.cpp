@@ -12,6 +12,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <tuple>
 #include <unordered_map>
 #include <utility>
@@ -34,6 +35,9 @@ constexpr std::uint64_t all_stacks = 64 * 1024 * 1024;  // of all threads togeth
 constexpr std::uint64_t least_stack = 16 * 1024;
 constexpr std::size_t maps_limit = 64 * 1024 * 1024;
 
+// Of threads in uninterruptible sleep a file is kept open; a thousand of them would be too many.
+constexpr std::size_t most_sleepers = 64;
+
 // What a thread's walk needs at the least, made ready in our memory before the stop.
 constexpr std::size_t ready_per_thread = 48 * 1024;
 constexpr std::size_t ready_at_most = 8 * 1024 * 1024;
@@ -46,6 +50,9 @@ Result<std::string> read_maps(const ScopedFd& maps) {
   while (text.size() < maps_limit) {
     const ssize_t got = ::pread(maps.get(), block.data(), block.size(), static_cast<off_t>(text.size()));
     if (got < 0 && errno == EINTR) continue;
+    if (got < 0 && errno == ESRCH) {
+      return Error{ErrorCode::process_ended, "the process ended, or executed another program", ""};
+    }
     if (got < 0) {
       return Error{ErrorCode::unreadable, std::string("reading the maps: ") + std::strerror(errno), ""};
     }
@@ -118,6 +125,9 @@ struct Attachment::State {
   void make_pages(LiveMemory::Identity identity, std::size_t ready_bytes);
   void after_release(bool files_changed, StopReport& report);
   Result<StopReport> look_without_stop(const std::function<void(Target&)>& read);
+  Error ended_before() const;
+  Result<StopReport> look_at_stop(const HoldOptions& options, const std::function<void(Target&)>& read,
+                                  int& failed);
   Result<StopReport> look(const HoldOptions& options, const std::function<void(Target&)>& read);
 };
 
@@ -321,13 +331,43 @@ Result<StopReport> Attachment::State::look_without_stop(const std::function<void
 
 Result<StopReport> Attachment::State::look(const HoldOptions& options,
                                            const std::function<void(Target&)>& read) {
-  if (Result<void> done = refresh_mappings(); !done) return std::move(done).error();
-  if (Result<void> done = read_threads(); !done) return std::move(done).error();
-  if (!options.stop) return look_without_stop(read);
+  // A process in the middle of execve has only dead threads for a moment, and PTRACE_SEIZE says EPERM to
+  // each: what it is, is known a little later.
+  for (int again = 0;; ++again) {
+    if (Result<void> done = refresh_mappings(); !done) return std::move(done).error();
+    if (Result<void> done = read_threads(); !done) return std::move(done).error();
+    if (!options.stop) return look_without_stop(read);
+    int failed = 0;
+    Result<StopReport> report = look_at_stop(options, read, failed);
+    if (failed == 0 || failed == EAGAIN) return report;
+    const LiveMemory now(memory_tid, mem, LiveMemory::Identity::checked);
+    if (!now.still_there()) return ended_before();
+    if (again == 1) return explain_ptrace_failure(dir, pid(), failed);
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+}
 
+Error Attachment::State::ended_before() const {
+  return Error{ErrorCode::process_ended,
+               "process " + std::to_string(pid()) + " ended, or executed another program, before it was held",
+               ""};
+}
+
+// `failed`: the errno of PTRACE_SEIZE, when nothing was held.
+Result<StopReport> Attachment::State::look_at_stop(const HoldOptions& options,
+                                                   const std::function<void(Target&)>& read, int& failed) {
   std::vector<ThreadBefore> before;
   before.reserve(target.threads.size());
-  for (const ThreadState& thread : target.threads) before.push_back(ThreadBefore{thread.tid, thread.state});
+  std::vector<ScopedFd> sleepers;
+  for (const ThreadState& thread : target.threads) {
+    before.push_back(ThreadBefore{thread.tid, thread.state, -1});
+    if (thread.state != 'D' || sleepers.size() == most_sleepers) continue;
+    Result<ScopedFd> opened =
+        dir.open_file(("task/" + std::to_string(thread.tid) + "/stat").c_str(), O_RDONLY);
+    if (!opened) continue;
+    before.back().stat = opened->get();
+    sleepers.push_back(std::move(*opened));
+  }
 
   // A thread's stack and what its frames lead to, so that our own page faults come before the stop.
   make_pages(LiveMemory::Identity::held,
@@ -337,20 +377,17 @@ Result<StopReport> Attachment::State::look(const HoldOptions& options,
   const std::shared_ptr<PageCache> closing = pages;
   Holder holder(pid(), task.get(), stat.get(), Holder::Bounds{options.stop_bound, options.pause_budget},
                 [closing] { closing->close(); });
-  if (const int failed = holder.stop(std::move(before)); failed != 0) {
+  failed = holder.stop(std::move(before));
+  if (failed != 0) {
     holder.release();
-    if (failed == EAGAIN) {
-      return Error{ErrorCode::internal, "no thread could be started to hold the target", ""};
-    }
-    return explain_ptrace_failure(dir, pid(), failed);
+    pages->close();
+    return Error{ErrorCode::internal, "no thread could be started to hold the target", ""};
   }
   report.captured_at = std::chrono::system_clock::now();
   const LiveMemory now(memory_tid, mem, LiveMemory::Identity::checked);
   if (!now.still_there()) {
     holder.release();
-    return Error{
-        ErrorCode::process_ended,
-        "process " + std::to_string(pid()) + " ended, or executed another program, before it was held", ""};
+    return ended_before();
   }
   take(holder.threads());
   report.stopped = true;

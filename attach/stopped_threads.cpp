@@ -29,9 +29,20 @@ constexpr std::size_t max_rounds = 64;            // of reading the thread list
 constexpr std::size_t max_threads = 100'000;      // more than a default kernel.pid_max allows
 constexpr std::size_t listing_bytes = 64 * 1024;  // one getdents64 for some 2,000 threads
 
-// A thread seen in uninterruptible sleep (a vfork parent, a dead NFS server) is not waited for as long as
-// others: all of them stand still meanwhile.
-constexpr auto bound_of_sleeper = std::chrono::milliseconds(20);
+// A thread that slept uninterruptibly before (a vfork parent, a dead NFS server) and still does after this
+// time is not waited for: all the others stand still meanwhile.
+constexpr auto patience_with_sleeper = std::chrono::milliseconds(10);
+
+// The state letter of a stat file that is open; '?' when there is none, 'X' when its thread is gone.
+char state_now(int stat) {
+  if (stat < 0) return '?';
+  std::array<char, 256> text{};
+  const ssize_t got = ::pread(stat, text.data(), text.size(), 0);
+  if (got <= 0) return got == 0 || errno == ESRCH ? 'X' : '?';
+  const std::string_view line(text.data(), static_cast<std::size_t>(got));
+  const std::size_t name_end = line.rfind(')');
+  return name_end != std::string_view::npos && name_end + 2 < line.size() ? line[name_end + 2] : '?';
+}
 
 Registers from_user(const user_regs_struct& user) {
   Registers registers;
@@ -72,8 +83,13 @@ void SeizedTids::reap_dead(pid_t leader) {
   }
   for (const pid_t tid : tids) {
     if (tid == leader) continue;  // execve waits for it in another way; its status is its parent's
+    // Looked at first: for a tracee any wait takes a stop as well, whether or not WSTOPPED was asked for
+    // (kernel/exit.c at v6.1, wait_task_stopped).
     siginfo_t info{};
-    ::waitid(P_PID, static_cast<id_t>(tid), &info, WEXITED | WNOHANG | __WALL);
+    if (::waitid(P_PID, static_cast<id_t>(tid), &info, WEXITED | WNOWAIT | WNOHANG | __WALL) != 0) continue;
+    if (info.si_pid != 0 && info.si_code != CLD_TRAPPED && info.si_code != CLD_STOPPED) {
+      ::waitid(P_PID, static_cast<id_t>(tid), &info, WEXITED | WNOHANG | __WALL);
+    }
   }
 }
 
@@ -172,16 +188,6 @@ bool StoppedThreads::look_at(StoppedThread& thread) {
   return true;
 }
 
-bool StoppedThreads::leader_has_ended() const {
-  std::array<char, 256> text{};
-  const ssize_t got = ::pread(stat_, text.data(), text.size(), 0);
-  if (got <= 0) return got == 0 || errno == ESRCH;
-  const std::string_view line(text.data(), static_cast<std::size_t>(got));
-  const std::size_t name_end = line.rfind(')');
-  return name_end != std::string_view::npos && name_end + 2 < line.size() &&
-         (line[name_end + 2] == 'Z' || line[name_end + 2] == 'X');
-}
-
 void StoppedThreads::read_registers(StoppedThread& thread) {
   user_regs_struct user{};
   iovec into{&user, sizeof user};
@@ -194,21 +200,33 @@ void StoppedThreads::read_registers(StoppedThread& thread) {
   }
 }
 
-void StoppedThreads::wait_for(StoppedThread& thread, Clock::time_point bound) {
+void StoppedThreads::wait_for(StoppedThread& thread, const ThreadBefore& before, Clock::time_point deadline) {
+  const auto ended = [&thread] {
+    thread.outcome = StopOutcome::exited;
+    thread.gap = "the thread ended while it was being stopped";
+  };
+  const auto unstoppable = [&thread](const char* why) {
+    thread.outcome = StopOutcome::unstoppable;
+    thread.gap = std::string("it did not stop in time: ") + why;
+  };
+  const Clock::time_point ask_again = Clock::now() + patience_with_sleeper;
   // All of them are on their way to stop while we look at the first: after that one, the next is mostly
   // there.
   unsigned tries = 0;
   while (!look_at(thread)) {
-    if (Clock::now() >= bound) {
-      thread.outcome = StopOutcome::unstoppable;
-      thread.gap = "it did not stop in time: it is in an uninterruptible sleep of the kernel";
-      return;
+    const Clock::time_point now = Clock::now();
+    if (now >= deadline) {
+      return unstoppable(before.state == 'D' ? "it sleeps uninterruptibly in the kernel"
+                                             : "it got no processor to run on, or sleeps uninterruptibly");
+    }
+    // Sleeps of a page fault are short: only one that still sleeps is given up early.
+    if (before.state == 'D' && now >= ask_again && state_now(before.stat) == 'D') {
+      return unstoppable("it sleeps uninterruptibly in the kernel");
     }
     // A leader that ends while its threads live on stays for as long as they do, and no wait tells of it.
-    if (thread.tid == pid_ && tries % 16 == 15 && leader_has_ended()) {
-      thread.outcome = StopOutcome::exited;
-      thread.gap = "the thread ended while it was being stopped";
-      return;
+    if (thread.tid == pid_ && tries % 16 == 15) {
+      const char state = state_now(stat_);
+      if (state == 'Z' || state == 'X') return ended();
     }
     if (++tries < 8) {
       ::sched_yield();
@@ -220,17 +238,18 @@ void StoppedThreads::wait_for(StoppedThread& thread, Clock::time_point bound) {
 }
 
 int StoppedThreads::stop(const std::vector<ThreadBefore>& before, std::chrono::milliseconds bound) {
-  std::unordered_map<pid_t, char> states;
+  std::unordered_map<pid_t, const ThreadBefore*> by_tid;
   threads_.reserve(before.size() + 64);
   known_.reserve(before.size() * 2 + 64);
-  states.reserve(before.size());
+  by_tid.reserve(before.size());
   for (const ThreadBefore& thread : before) {
-    states.emplace(thread.tid, thread.state);
+    by_tid.emplace(thread.tid, &thread);
     if (!known_.contains(thread.tid)) seize(thread.tid, thread.state);
   }
-  const auto state_of = [&states](pid_t tid) {
-    const auto found = states.find(tid);
-    return found == states.end() ? '?' : found->second;
+  const ThreadBefore unknown;
+  const auto before_of = [&](pid_t tid) -> const ThreadBefore& {
+    const auto found = by_tid.find(tid);
+    return found == by_tid.end() ? unknown : *found->second;
   };
 
   std::vector<pid_t> fresh;
@@ -249,14 +268,13 @@ int StoppedThreads::stop(const std::vector<ThreadBefore>& before, std::chrono::m
     for (; next < threads_.size(); ++next) {
       if (threads_[next].seized) interrupt(threads_[next]);
     }
-    // Sleepers last: they may cost their bound, and the others should be known to stand by then.
-    const Clock::time_point sleeper_deadline = std::min(deadline, Clock::now() + bound_of_sleeper);
+    // Sleepers last: they may cost some time, and the others should be known to stand by then.
     for (const bool sleepers : {false, true}) {
       for (std::size_t i = first; i < next; ++i) {
         StoppedThread& thread = threads_[i];
         if (!thread.seized || thread.outcome != StopOutcome::not_tried) continue;
-        if ((state_of(thread.tid) == 'D') != sleepers) continue;
-        wait_for(thread, sleepers ? sleeper_deadline : deadline);
+        const ThreadBefore& known = before_of(thread.tid);
+        if ((known.state == 'D') == sleepers) wait_for(thread, known, deadline);
       }
     }
     if (!list_new(fresh)) {

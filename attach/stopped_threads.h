@@ -28,10 +28,12 @@
 
 namespace pythreads::attach {
 
-// What is known of a thread before it is held.
+// What is known of a thread before it is held. `stat` is /proc/PID/task/TID/stat, opened for reading, where
+// it may have to be asked again whether it still sleeps uninterruptibly; else -1.
 struct ThreadBefore {
   pid_t tid = 0;
   char state = '?';
+  int stat = -1;
 };
 
 struct StoppedThread {
@@ -80,9 +82,9 @@ class StoppedThreads {
   bool list_new(std::vector<pid_t>& tids);
   void seize(pid_t tid, char state);
   void interrupt(StoppedThread& thread);
-  void wait_for(StoppedThread& thread, std::chrono::steady_clock::time_point bound);
+  void wait_for(StoppedThread& thread, const ThreadBefore& before,
+                std::chrono::steady_clock::time_point deadline);
   bool look_at(StoppedThread& thread);
-  bool leader_has_ended() const;
   void read_registers(StoppedThread& thread);
 
   pid_t pid_;

@@ -1,0 +1,205 @@
+#include "attach/page_cache.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "attach/frozen_memory.h"
+#include "tests/support/fake_memory.h"
+
+namespace pythreads::attach {
+namespace {
+
+using tests::FakeMemory;
+
+constexpr std::uint64_t page = PageCache::page_bytes;
+
+class PageCacheTest : public testing::Test {
+ protected:
+  void map_pages(std::uint64_t first, std::uint64_t count) {
+    fake->map(Range{Address(first * page), count * page});
+  }
+  std::uint64_t word(Memory& memory, std::uint64_t at) {
+    const Result<std::uint64_t> value = memory.read_value<std::uint64_t>(Address(at));
+    return value ? *value : ~std::uint64_t{0};
+  }
+
+  std::shared_ptr<FakeMemory> fake = std::make_shared<FakeMemory>();
+};
+
+TEST_F(PageCacheTest, ReadsAPageOnce) {
+  map_pages(1, 1);
+  fake->put(Address(0x1000), std::uint64_t{1});
+  fake->put(Address(0x1ff8), std::uint64_t{2});
+  PageCache cache(fake);
+  EXPECT_EQ(word(cache, 0x1000), 1u);
+  EXPECT_EQ(word(cache, 0x1ff8), 2u);
+  EXPECT_EQ(word(cache, 0x1000), 1u);
+  EXPECT_EQ(fake->pieces() + fake->reads(), 1u);
+}
+
+TEST_F(PageCacheTest, AReadOverTheEndOfAPageIsWholeOrSaysWhereItEnded) {
+  map_pages(1, 2);
+  fake->put(Address(0x1ffc), std::uint64_t{0x1122334455667788});
+  PageCache cache(fake);
+  EXPECT_EQ(word(cache, 0x1ffc), 0x1122334455667788u);
+  std::array<std::byte, 16> bytes{};
+  EXPECT_EQ(cache.read_up_to(Address(0x2ff8), bytes), 8u);
+}
+
+TEST_F(PageCacheTest, AnUnreadablePageIsAskedForOnce) {
+  PageCache cache(fake);
+  EXPECT_FALSE(cache.read_value<std::uint64_t>(Address(0x5000)));
+  const std::size_t asked = fake->pieces();
+  EXPECT_FALSE(cache.read_value<std::uint64_t>(Address(0x5000)));
+  EXPECT_EQ(fake->pieces(), asked);
+}
+
+TEST_F(PageCacheTest, AWaveIsOneBatchOfDistinctPages) {
+  map_pages(1, 100);
+  PageCache cache(fake);
+  std::vector<Range> ranges;
+  // Backwards, twice, three places in each page.
+  for (int again = 0; again < 2; ++again) {
+    for (std::uint64_t i = 100; i >= 1; --i) {
+      for (const std::uint64_t offset : {0, 1000, 3000}) {
+        ranges.push_back(Range{Address(i * page + offset), 96});
+      }
+    }
+  }
+  cache.prefetch(ranges);
+  EXPECT_EQ(fake->batches(), 1u);
+  EXPECT_EQ(fake->pieces(), 100u);
+  EXPECT_EQ(fake->bytes_read(), 100 * page);
+  fake->reset_counts();
+  for (const Range& range : ranges) EXPECT_EQ(cache.kept(range.begin, range.size), range.size);
+  cache.prefetch(ranges);
+  EXPECT_EQ(fake->batches(), 0u);
+}
+
+TEST_F(PageCacheTest, WhatLiesAloneInItsPageIsReadExactly) {
+  map_pages(1, 10);
+  PageCache cache(fake);
+  std::vector<Range> ranges;
+  for (std::uint64_t i = 1; i <= 10; ++i) ranges.push_back(Range{Address(i * page + 512), 64});
+  cache.prefetch(ranges);
+  EXPECT_EQ(fake->batches(), 1u);
+  EXPECT_EQ(fake->bytes_read(), 640u);
+  // A second place in the page shows that it is a dense one.
+  const std::array more = {Range{Address(3 * page + 2048), 64}};
+  cache.prefetch(more);
+  EXPECT_EQ(fake->bytes_read(), 640u + page);
+  EXPECT_EQ(cache.kept(Address(3 * page), page), page);
+}
+
+TEST_F(PageCacheTest, ALongRangeIsKeptAsItIsAndReadOnce) {
+  map_pages(16, 64);
+  fake->put(Address(16 * page + 100), std::uint64_t{7});
+  PageCache cache(fake);
+  const std::array stacks = {Range{Address(16 * page + 100), 40 * page}};
+  cache.prefetch(stacks);
+  EXPECT_EQ(fake->pieces(), 1u);
+  EXPECT_EQ(fake->bytes_read(), 40 * page);
+  EXPECT_EQ(word(cache, 16 * page + 100), 7u);
+  // One that reaches further costs only what it has more.
+  const std::array longer = {Range{Address(16 * page), 50 * page}};
+  cache.prefetch(longer);
+  EXPECT_EQ(fake->bytes_read(), 50 * page);
+  EXPECT_EQ(cache.kept(Address(16 * page), 50 * page), 50 * page);
+}
+
+TEST_F(PageCacheTest, OneUnreadableRangeDoesNotCostTheOthers) {
+  map_pages(1, 1);
+  map_pages(3, 1);
+  PageCache cache(fake);
+  const std::array ranges = {Range{Address(1 * page), 512}, Range{Address(2 * page), 512},
+                             Range{Address(3 * page), 512}};
+  cache.prefetch(ranges);
+  EXPECT_EQ(cache.kept(Address(1 * page), 512), 512u);
+  EXPECT_EQ(cache.kept(Address(2 * page), 512), 0u);
+  EXPECT_EQ(cache.kept(Address(3 * page), 512), 512u);
+}
+
+TEST_F(PageCacheTest, ALengthFromGarbageIsNotAllocated) {
+  PageCache cache(fake);
+  const std::array ranges = {Range{Address(0x1000), ~std::uint64_t{0} - 0x2000},
+                             Range{Address(~std::uint64_t{0} - 8), 64}, Range{Address(0x1000), 0}};
+  cache.prefetch(ranges);
+  EXPECT_EQ(fake->pieces(), 0u);
+  std::array<std::byte, 64> bytes{};
+  EXPECT_EQ(cache.read_up_to(Address(~std::uint64_t{0} - 8), bytes), 0u);
+}
+
+TEST_F(PageCacheTest, NothingGetsInAfterTheClose) {
+  map_pages(1, 2);
+  PageCache cache(fake);
+  EXPECT_EQ(word(cache, page), 0u);
+  cache.close();
+  fake->put(Address(page), std::uint64_t{9});
+  EXPECT_EQ(word(cache, page), 0u) << "what was read stays";
+  EXPECT_FALSE(cache.read_value<std::uint64_t>(Address(2 * page)));
+  const std::array ranges = {Range{Address(2 * page), page}};
+  cache.prefetch(ranges);
+  EXPECT_EQ(cache.kept(Address(2 * page), page), 0u);
+}
+
+// A read that is on its way while the target is let go: what it brings is of a running target.
+TEST_F(PageCacheTest, AReadThatEndsAfterTheCloseIsDropped) {
+  class ClosingMemory : public FakeMemory {
+   public:
+    PageCache* cache = nullptr;
+    void read_pieces(std::span<Piece> pieces) override {
+      FakeMemory::read_pieces(pieces);
+      cache->close();
+    }
+  };
+  const auto closing = std::make_shared<ClosingMemory>();
+  closing->map(Range{Address(page), page});
+  PageCache cache(closing);
+  closing->cache = &cache;
+  EXPECT_FALSE(cache.read_value<std::uint64_t>(Address(page)));
+  EXPECT_EQ(cache.kept(Address(page), page), 0u);
+}
+
+TEST_F(PageCacheTest, ManyPagesAreFoundAgain) {
+  map_pages(1, 5000);
+  PageCache cache(fake, 64 * 1024);
+  for (std::uint64_t i = 1; i <= 5000; ++i) fake->put(Address(i * page), i);
+  for (std::uint64_t i = 1; i <= 5000; ++i) EXPECT_EQ(word(cache, i * page), i);
+  for (std::uint64_t i = 1; i <= 5000; ++i) EXPECT_EQ(word(cache, i * page), i);
+  EXPECT_EQ(fake->pieces(), 5000u);
+}
+
+TEST_F(PageCacheTest, FrozenMemoryMissesAreErrors) {
+  map_pages(1, 2);
+  const auto cache = std::make_shared<PageCache>(fake);
+  FrozenMemory frozen(cache);
+  EXPECT_EQ(word(frozen, page), 0u) << "open: fetched";
+  cache->close();
+  EXPECT_EQ(word(frozen, page), 0u);
+  EXPECT_FALSE(frozen.read_value<std::uint64_t>(Address(2 * page)));
+}
+
+TEST_F(PageCacheTest, LastingMemoryTakesTheStopsPagesFirst) {
+  map_pages(1, 3);
+  const auto cache = std::make_shared<PageCache>(fake);
+  const auto now = std::make_shared<FakeMemory>();
+  now->map(Range{Address(page), 3 * page});
+  fake->put(Address(2 * page), std::uint32_t{0xaaaaaaaa});
+  now->put(Address(2 * page), std::uint32_t{0xbbbbbbbb});
+  now->put(Address(2 * page - 4), std::uint32_t{0xcccccccc});
+  FrozenMemory lasting(cache, now);
+  EXPECT_TRUE(lasting.read_value<std::uint32_t>(Address(2 * page)));
+  EXPECT_EQ(now->reads(), 0u) << "while held nothing is read behind the stop's back";
+  cache->close();
+  EXPECT_EQ(word(lasting, 2 * page - 4), 0xaaaaaaaaccccccccu)
+      << "live to the page's end, then the stop's page";
+  EXPECT_EQ(word(lasting, 3 * page), 0u);
+  EXPECT_FALSE(lasting.read_value<std::uint64_t>(Address(9 * page)));
+}
+
+}  // namespace
+}  // namespace pythreads::attach
