@@ -2,6 +2,7 @@
 // until every name was seen.
 #include <gelf.h>
 #include <libelf.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -158,6 +159,14 @@ Result<ModuleSymbols> read_symbols(const Module& module, TargetFiles& files,
   // Extended numbering: libelf would allocate by a number that the file chose.
   if (header.e_shoff != 0 && header.e_shnum == 0)
     return corrupt(module, "it has too many sections to be true");
+
+  // A file cut short would look like one without symbols.
+  struct stat seen {};
+  std::uint64_t table_size = std::uint64_t{header.e_shnum} * header.e_shentsize;
+  if (::fstat(file->get(), &seen) != 0 || seen.st_size < 0 ||
+      header.e_shoff > static_cast<std::uint64_t>(seen.st_size) ||
+      table_size > static_cast<std::uint64_t>(seen.st_size) - header.e_shoff)
+    return corrupt(module, "the file is cut short");
 
   ::elf_version(EV_CURRENT);
   ElfFile elf(::elf_begin(file->get(), ELF_C_READ, nullptr));

@@ -133,17 +133,25 @@ std::optional<Module> read_module(const Mapping& first, const std::vector<Mappin
   module.bias = first.range.begin.value - page_down(lowest->p_vaddr);
   if (header->e_type == ET_EXEC && module.bias != 0) return std::nullopt;
 
-  bool has_code = false;
+  const Mapping* code = nullptr;
+  const Mapping* data = nullptr;
   std::uint64_t begin = address_space;
   std::uint64_t end = 0;
   for (const Elf64_Phdr& segment : segments) {
     if (segment.p_type != PT_LOAD || segment.p_memsz == 0) continue;
     if (!fits(segment) || !is_loaded(segment, module.bias, first, mappings)) return std::nullopt;
-    has_code = has_code || (segment.p_flags & PF_X);
+    const Mapping* found = mapping_at(mappings, page_down(module.bias + segment.p_vaddr));
+    if (segment.p_flags & PF_X) {
+      code = found;
+    } else if (segment.p_flags & PF_W) {
+      data = found;
+    }
     begin = std::min(begin, segment.p_vaddr);
     end = std::max(end, segment.p_vaddr + segment.p_memsz);
   }
-  if (!has_code) return std::nullopt;
+  // Where the linker gave each segment its own offset as address, a file mapped whole and executable lies
+  // right as well, but as one mapping.
+  if (!code || code == data) return std::nullopt;
   begin = page_down(begin);
   module.range = {Address(module.bias + begin), end - begin};
 
