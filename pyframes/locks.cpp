@@ -40,9 +40,19 @@ struct TypeFact {
   PointerField bound_self;    // a bound method: where its self is
 };
 
+// Where an object was met, in the rule's word and in the sentence.
+struct Place {
+  const char* rule = "";
+  const char* words = "";
+};
+constexpr Place on_value_stack{"semaphore-on-value-stack",
+                               "on the value stack of its innermost Python frame"};
+constexpr Place in_variable{"semaphore-in-variable", "in a variable of its innermost Python frame"};
+constexpr Place on_c_stack{"semaphore-on-c-stack", "on its C stack"};
+
 struct Candidate {
   Address object;
-  const char* place = "";  // as the rule's word has it
+  const Place* place = nullptr;
 };
 
 // One blocked thread, and how far the search for its lock has come.
@@ -62,9 +72,9 @@ class LockSearch {
   std::vector<Sleeper> run(PyRuntimeState* state) {
     find_sleepers(state);
     find_parked();
-    search(&LockSearch::frame_candidates, "on the value stack or among the variables of its innermost frame");
-    search(&LockSearch::near_stack_candidates, "on its C stack");
-    search(&LockSearch::far_stack_candidates, "on its C stack");
+    search(&LockSearch::frame_candidates);
+    search(&LockSearch::near_stack_candidates);
+    search(&LockSearch::far_stack_candidates);
     return std::move(sleepers_);
   }
 
@@ -204,16 +214,16 @@ class LockSearch {
     const Result<FrameSize> size = frame_size(reading_, frame.code);
     if (!size) return candidates;
     const attach::Range slots = frame_slots(layout(), frame, *size);
-    const auto append = [&](std::size_t first, std::size_t count, const char* place) {
+    const auto append = [&](std::size_t first, std::size_t count, const Place& place) {
       const Result<std::vector<std::uint64_t>> words = read_slots(reading_, slots, first, count);
       if (!words) return;
       for (const std::uint64_t word : *words) {
         const std::optional<Address> object = referred_object(layout(), word);
-        if (object) candidates.push_back({*object, place});
+        if (object) candidates.push_back({*object, &place});
       }
     };
-    append(size->variables, std::min(size->value_stack, max_value_stack), "value-stack");
-    append(0, std::min(size->variables, max_variables), "variable");
+    append(size->variables, std::min(size->value_stack, max_value_stack), on_value_stack);
+    append(0, std::min(size->variables, max_variables), in_variable);
     return candidates;
   }
 
@@ -229,7 +239,7 @@ class LockSearch {
     for (const std::uint64_t word : words) {
       // Neither inside the stack itself nor what no object's address can be.
       if (word % 8 != 0 || word < 4096 || word >> 47 != 0 || thread.stack.contains(Address(word))) continue;
-      candidates.push_back({Address(word), "c-stack"});
+      candidates.push_back({Address(word), &on_c_stack});
     }
     return candidates;
   }
@@ -252,7 +262,7 @@ class LockSearch {
   }
 
   // For all sleepers at once: gather, touch, then look.
-  void search(std::vector<Candidate> (LockSearch::*gather)(const Sleeper&), const char* where) {
+  void search(std::vector<Candidate> (LockSearch::*gather)(const Sleeper&)) {
     std::vector<std::pair<Sleeper*, std::vector<Candidate>>> searches;
     std::vector<attach::Range> wave;
     for (Sleeper& sleeper : sleepers_) {
@@ -267,18 +277,17 @@ class LockSearch {
     reading_.memory.prefetch(wave);
     for (auto& [sleeper, candidates] : searches) {
       for (const Candidate& candidate : candidates) {
-        if (try_candidate(*sleeper, candidate.object, candidate, where, false)) break;
+        if (try_candidate(*sleeper, candidate.object, *candidate.place, false)) break;
         const TypeFact fact = object_fact(candidate.object);
         if (!fact.bound_self.exists()) continue;
         const Result<Address> self = reading_.memory.read_address(
             candidate.object + static_cast<std::uint64_t>(fact.bound_self.offset));
-        if (self && !self->is_null() && try_candidate(*sleeper, *self, candidate, where, true)) break;
+        if (self && !self->is_null() && try_candidate(*sleeper, *self, *candidate.place, true)) break;
       }
     }
   }
 
-  bool try_candidate(Sleeper& sleeper, Address object, const Candidate& candidate, const char* where,
-                     bool bound) {
+  bool try_candidate(Sleeper& sleeper, Address object, const Place& place, bool bound) {
     // Its pointer first: almost no object passes, and one word is cheaper than a type.
     const Result<Address> semaphore = reading_.memory.read_address(object + head());
     if (!semaphore || *semaphore != sleeper.word) return false;
@@ -286,10 +295,10 @@ class LockSearch {
     if (fact.unknown_lock) sleeper.unknown_lock = true;
     if (!fact.lock || fact.lock->semaphore.offset != 0) return false;
     sleeper.found = describe(object, *fact.lock, sleeper.word);
-    sleeper.found->rule = std::string("semaphore-") + candidate.place;
+    sleeper.found->rule = place.rule;
     sleeper.found->evidence = "it sleeps on the semaphore " + hex(sleeper.word) + ", which is that of the " +
                               type_words(*fact.lock) + " at " + hex(object) + ", found " +
-                              (bound ? "as the self of a bound method " : "") + where;
+                              (bound ? "as the self of a bound method " : "") + place.words;
     return true;
   }
 

@@ -1,0 +1,273 @@
+#include "pyframes/locks.h"
+
+#include <gtest/gtest.h>
+
+#include "pyframes/lock_layouts.h"
+#include "tests/unit/pyframes/object_builder.h"
+
+namespace pythreads::pyframes {
+namespace {
+
+using attach::Address;
+using tests::BuiltRuntime;
+
+constexpr std::uint64_t owner_ident = 0x7f00'1234'5000;
+
+// A stack of the given number of words, which a test fills.
+attach::Range make_stack(tests::ObjectBuilder& objects, std::size_t words) {
+  const Address at = objects.allocate(words * 8);
+  return {at, words * 8};
+}
+
+// A lock object of the variant with this size, with the semaphore that it points to.
+struct Lock {
+  Address object;
+  Address word;  // what a waiter sleeps on (semaphores), or the mutex (parked)
+};
+
+Lock make_lock(tests::ObjectBuilder& objects, const LockLayout& lock, bool locked, std::uint64_t count = 0,
+               const std::string& subclass = "") {
+  const auto head = static_cast<std::uint64_t>(objects.layout().object.size);
+  Address type = objects.type(std::string(lock.type_name), 0, lock.size + objects.layout().object.size);
+  if (!subclass.empty()) type = objects.type(subclass, type_flag::heap_type, 200, type);
+  const Address object = objects.object(type, head + 64);
+  const Address data = object + head;
+  Lock made{object, data};
+  if (lock.semaphore.exists()) {
+    made.word = objects.allocate(32);
+    objects.set(data, lock.semaphore, made.word);
+  }
+  if (lock.mutex.exists()) objects.set(data, lock.mutex, locked ? 3 : 0);
+  objects.set(data, lock.locked, locked ? 1 : 0);
+  objects.set(data, lock.owner, owner_ident);
+  objects.set(data, lock.count, locked ? count - lock.count_bias : 0);
+  return made;
+}
+
+void run(BuiltRuntime& built) {
+  built.copy_all();
+  Reading reading = built.reading();
+  fetch_locks(reading, built.copy);
+  read_locks(reading, built.copy, built.state);
+}
+
+const LockLayout& variant(std::string_view name, std::int64_t size) {
+  const LockLayout* found = find_lock_layout(name, size);
+  EXPECT_NE(found, nullptr);
+  return *found;
+}
+
+TEST(LockLayouts, AreKnownBySizeAlone) {
+  EXPECT_TRUE(variant("_thread.lock", 24).semaphore.exists());
+  EXPECT_TRUE(variant("_thread.lock", 8).mutex.exists());
+  EXPECT_TRUE(variant("_thread.RLock", 32).semaphore.exists());
+  EXPECT_TRUE(variant("_thread.RLock", 24).mutex.exists());
+  EXPECT_EQ(find_lock_layout("_thread.lock", 16), nullptr);
+  EXPECT_EQ(find_lock_layout("_queue.SimpleQueue", 24), nullptr);
+}
+
+class SemaphoreLocks : public testing::TestWithParam<const RuntimeLayout*> {};
+
+TEST_P(SemaphoreLocks, AreFoundOnTheCStackAndVerifiedByTheirPointer) {
+  BuiltRuntime built(*GetParam());
+  tests::ObjectBuilder& objects = built.objects;
+  const Lock lock = make_lock(objects, variant("_thread.lock", 24), true);
+  const Lock other = make_lock(objects, variant("_thread.lock", 24), true);
+  const attach::Range stack = make_stack(objects, 600);
+  objects.memory().put(stack.begin + 3 * 8, other.object.value);
+  objects.memory().put(stack.begin + 20 * 8, lock.object.value);
+  built.add_thread(1, 0x1000, lock.word.value, stack);
+  run(built);
+  const std::optional<PyLockWait>& wait = built.thread(0).lock_wait;
+  ASSERT_TRUE(wait);
+  EXPECT_EQ(wait->kind, PyLockKind::lock);
+  EXPECT_EQ(wait->object, lock.object);
+  EXPECT_EQ(wait->word, lock.word);
+  EXPECT_TRUE(wait->locked);
+  EXPECT_EQ(wait->owner_ident, std::nullopt);
+  EXPECT_EQ(wait->rule, "semaphore-on-c-stack");
+}
+
+TEST_P(SemaphoreLocks, AreFoundDeepInTheCStackAndNoDeeper) {
+  for (const auto& [at, found] : {std::pair{400, true}, std::pair{560, false}}) {
+    BuiltRuntime built(*GetParam());
+    tests::ObjectBuilder& objects = built.objects;
+    const Lock lock = make_lock(objects, variant("_thread.lock", 24), true);
+    const attach::Range stack = make_stack(objects, 600);
+    objects.memory().put(stack.begin + static_cast<std::uint64_t>(at) * 8, lock.object.value);
+    built.add_thread(1, 0x1000, lock.word.value, stack);
+    run(built);
+    EXPECT_EQ(built.thread(0).lock_wait.has_value(), found) << at;
+  }
+}
+
+TEST_P(SemaphoreLocks, TellAnRLocksOwnerAndCount) {
+  BuiltRuntime built(*GetParam());
+  tests::ObjectBuilder& objects = built.objects;
+  const Lock lock = make_lock(objects, variant("_thread.RLock", 32), true, 3, "bank.AuditedLock");
+  const attach::Range stack = make_stack(objects, 600);
+  objects.memory().put(stack.begin + 8, lock.object.value);
+  built.add_thread(1, 0x1000, lock.word.value, stack);
+  run(built);
+  const std::optional<PyLockWait>& wait = built.thread(0).lock_wait;
+  ASSERT_TRUE(wait);
+  EXPECT_EQ(wait->kind, PyLockKind::rlock);
+  EXPECT_TRUE(wait->locked);
+  EXPECT_EQ(wait->owner_ident, owner_ident);
+  EXPECT_EQ(wait->count, 3U);
+}
+
+TEST_P(SemaphoreLocks, HaveNoOwnerOnceReleased) {
+  BuiltRuntime built(*GetParam());
+  tests::ObjectBuilder& objects = built.objects;
+  const Lock lock = make_lock(objects, variant("_thread.RLock", 32), false);
+  const attach::Range stack = make_stack(objects, 600);
+  objects.memory().put(stack.begin, lock.object.value);
+  built.add_thread(1, 0x1000, lock.word.value, stack);
+  run(built);
+  ASSERT_TRUE(built.thread(0).lock_wait);
+  EXPECT_FALSE(built.thread(0).lock_wait->locked);
+  EXPECT_EQ(built.thread(0).lock_wait->owner_ident, std::nullopt);
+  EXPECT_EQ(built.thread(0).lock_wait->count, std::nullopt);
+}
+
+TEST_P(SemaphoreLocks, AreFoundBehindABoundMethod) {
+  BuiltRuntime built(*GetParam());
+  tests::ObjectBuilder& objects = built.objects;
+  const Lock lock = make_lock(objects, variant("_thread.lock", 24), true);
+  const Address bound = objects.object(objects.type("builtin_function_or_method"), 64);
+  objects.set(bound, built.runtime.layout.builtin_function.m_self, lock.object);
+  const attach::Range stack = make_stack(objects, 600);
+  objects.memory().put(stack.begin + 16, bound.value);
+  built.add_thread(1, 0x1000, lock.word.value, stack);
+  run(built);
+  ASSERT_TRUE(built.thread(0).lock_wait);
+  EXPECT_EQ(built.thread(0).lock_wait->object, lock.object);
+}
+
+TEST_P(SemaphoreLocks, OfAnUnknownSizeAreNotGuessed) {
+  BuiltRuntime built(*GetParam());
+  tests::ObjectBuilder& objects = built.objects;
+  objects.type("_thread.lock", 0, 80);
+  const Lock lock = make_lock(objects, variant("_thread.lock", 24), true);
+  const attach::Range stack = make_stack(objects, 600);
+  objects.memory().put(stack.begin + 8, lock.object.value);
+  built.add_thread(1, 0x1000, lock.word.value, stack);
+  run(built);
+  EXPECT_FALSE(built.thread(0).lock_wait);
+  EXPECT_EQ(built.thread(0).gaps.size(), 1U);
+}
+
+TEST_P(SemaphoreLocks, AreNotSeenInObjectsOfOtherTypes) {
+  BuiltRuntime built(*GetParam());
+  tests::ObjectBuilder& objects = built.objects;
+  const Address word = objects.allocate(32);
+  const Address object = objects.object(objects.type("bank.Account"), 64);
+  objects.memory().put(object + static_cast<std::uint64_t>(built.runtime.layout.object.size), word.value);
+  const attach::Range stack = make_stack(objects, 600);
+  objects.memory().put(stack.begin + 8, object.value);
+  built.add_thread(1, 0x1000, word.value, stack);
+  run(built);
+  EXPECT_FALSE(built.thread(0).lock_wait);
+  EXPECT_TRUE(built.thread(0).gaps.empty());
+}
+
+// Of a frame whose code has one variable and two slots on its value stack.
+TEST_P(SemaphoreLocks, AreFoundInTheSlotsOfTheInnermostFrame) {
+  const RuntimeLayout& layout = *GetParam();
+  for (const bool in_variable : {false, true}) {
+    BuiltRuntime built(layout);
+    tests::ObjectBuilder& objects = built.objects;
+    const Lock lock = make_lock(objects, variant("_thread.lock", 24), true);
+    const Address code = objects.object(objects.type("code"), static_cast<std::uint64_t>(layout.code.size));
+    objects.set(code, layout.code.co_nlocals, 1);
+    objects.set(code, layout.code.co_nlocalsplus, 1);
+    objects.set(code, layout.code.co_stacksize, 2);
+    const Address frame = objects.allocate(1024);
+    const PointerField localsplus = layout.interpreter_frame.localsplus.exists()
+                                        ? layout.interpreter_frame.localsplus
+                                        : layout.frame_object.f_localsplus;
+    objects.memory().put(frame + static_cast<std::uint64_t>(localsplus.offset) + (in_variable ? 0 : 16),
+                         lock.object.value);
+    built.add_thread(1, 0x1000, lock.word.value, make_stack(objects, 600));
+    built.copy_all();
+    built.copy.interpreters[0].threads[0].frames.push_back({.address = frame, .code = code, .frame = {}});
+    Reading reading = built.reading();
+    read_locks(reading, built.copy, built.state);
+    ASSERT_TRUE(built.thread(0).lock_wait);
+    EXPECT_EQ(built.thread(0).lock_wait->rule,
+              in_variable ? "semaphore-in-variable" : "semaphore-on-value-stack");
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Layouts, SemaphoreLocks,
+                         testing::Values(&layouts::cpython_3_8_18, &layouts::cpython_3_10_13,
+                                         &layouts::cpython_3_11_7, &layouts::cpython_3_13_0));
+
+class ParkedLocks : public testing::TestWithParam<const RuntimeLayout*> {
+ protected:
+  // A thread parked on `addr`: its wait_entry lies on its own stack, in the list of a bucket.
+  void park(Address addr, bool in_list = true) {
+    const auto& fields = GetParam()->wait_entry;
+    const attach::Range stack = make_stack(objects_, 600);
+    const Address entry = stack.begin + 160;
+    const Address bucket = objects_.allocate(32);
+    const Address node = entry + static_cast<std::uint64_t>(fields.next.offset);
+    objects_.set(entry, fields.addr, addr);
+    objects_.set(entry, fields.next, bucket);
+    objects_.set(entry, fields.prev, bucket);
+    if (in_list) {
+      objects_.memory().put(bucket, node.value);
+      objects_.memory().put(bucket + 8, node.value);
+    }
+    built_.add_thread(1, 0x1000, entry.value + static_cast<std::uint64_t>(fields.sema.offset), stack);
+  }
+
+  BuiltRuntime built_{*GetParam()};
+  tests::ObjectBuilder& objects_ = built_.objects;
+};
+
+TEST_P(ParkedLocks, AreNamedByTheWaitEntry) {
+  const Lock lock = make_lock(objects_, variant("_thread.lock", 8), true);
+  park(lock.word);
+  run(built_);
+  const std::optional<PyLockWait>& wait = built_.thread(0).lock_wait;
+  ASSERT_TRUE(wait);
+  EXPECT_EQ(wait->kind, PyLockKind::lock);
+  EXPECT_EQ(wait->object, lock.object);
+  EXPECT_EQ(wait->word, lock.word);
+  EXPECT_TRUE(wait->locked);
+  EXPECT_EQ(wait->rule, "parking-lot");
+}
+
+TEST_P(ParkedLocks, TellAnRLocksOwnerAndCount) {
+  const Lock lock = make_lock(objects_, variant("_thread.RLock", 24), true, 2);
+  park(lock.word);
+  run(built_);
+  const std::optional<PyLockWait>& wait = built_.thread(0).lock_wait;
+  ASSERT_TRUE(wait);
+  EXPECT_EQ(wait->kind, PyLockKind::rlock);
+  EXPECT_EQ(wait->owner_ident, owner_ident);
+  EXPECT_EQ(wait->count, 2U);
+}
+
+TEST_P(ParkedLocks, AreNotBelievedWhenTheNeighboursDoNotPointBack) {
+  const Lock lock = make_lock(objects_, variant("_thread.lock", 8), true);
+  park(lock.word, false);
+  run(built_);
+  EXPECT_FALSE(built_.thread(0).lock_wait);
+}
+
+TEST_P(ParkedLocks, AreNoLocksWhereAnotherObjectIsWaitedFor) {
+  const Address object = objects_.object(objects_.type("_queue.SimpleQueue"), 128);
+  park(object + static_cast<std::uint64_t>(GetParam()->object.size));
+  run(built_);
+  EXPECT_FALSE(built_.thread(0).lock_wait);
+}
+
+INSTANTIATE_TEST_SUITE_P(Layouts, ParkedLocks,
+                         testing::Values(&layouts::cpython_3_13_5, &layouts::cpython_3_13_5t,
+                                         &layouts::cpython_3_14_10, &layouts::cpython_3_14_10t));
+
+}  // namespace
+}  // namespace pythreads::pyframes
