@@ -1,0 +1,217 @@
+// A Snapshot in a few lines, for the tests of analysis and renderers: no process, no file.
+//
+//   SnapshotBuilder bank(4711);
+//   bank.thread(4712, "transfer-1")
+//       .frame("/srv/bank.py", 21, "transfer")
+//       .waits_for(rlock(0x7f0010, ident_of(4713)))
+//       .holds(rlock(0x7f0020), 0, 20);
+//   Snapshot snapshot = bank.build();
+//
+// A thread starts as held, asleep in nothing, and known to CPython with the ident 0x7f0000000000 + tid *
+// 0x1000.
+#pragma once
+
+#include <sys/syscall.h>
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "report/snapshot.h"
+
+namespace pythreads::tests {
+
+inline std::uint64_t ident_of(pid_t tid) {
+  return 0x7f0000000000U + static_cast<std::uint64_t>(tid) * 0x1000U;
+}
+
+// A lock object as one thread sleeps on it.
+inline pyframes::PyLockWait rlock(std::uint64_t object, std::optional<pid_t> owner = std::nullopt) {
+  pyframes::PyLockWait wait;
+  wait.kind = pyframes::PyLockKind::rlock;
+  wait.object = attach::Address(object);
+  wait.word = attach::Address(object + 16);
+  wait.locked = true;
+  if (owner) wait.owner_ident = ident_of(*owner);
+  wait.count = 1;
+  wait.rule = "semaphore-on-value-stack";
+  wait.evidence = "the futex word is the semaphore of the RLock on its innermost frame's value stack";
+  return wait;
+}
+
+inline pyframes::PyLockWait lock(std::uint64_t object) {
+  pyframes::PyLockWait wait = rlock(object);
+  wait.kind = pyframes::PyLockKind::lock;
+  wait.count.reset();
+  wait.evidence = "the futex word is the semaphore of the Lock on its innermost frame's value stack";
+  return wait;
+}
+
+class SnapshotBuilder;
+
+// Speaks of one thread of a builder by its index, for the builder's vectors grow.
+class ThreadBuilder {
+ public:
+  ThreadBuilder(SnapshotBuilder& builder, std::size_t os, std::optional<std::size_t> python)
+      : builder_(builder), os_(os), python_(python) {}
+
+  report::SnapshotThread& os();
+  pyframes::PyThread& python();
+
+  // Frames are given innermost first.
+  ThreadBuilder& frame(std::string file, int line, std::string function, std::string module = "__main__",
+                       bool entry = false) {
+    pyframes::PyFrame frame;
+    frame.function = function;
+    frame.qualified_name = std::move(function);
+    frame.module_name = std::move(module);
+    frame.file = std::move(file);
+    frame.line = line;
+    frame.entry = entry;
+    frame.address = attach::Address(0x600000 + python().frames.size() * 0x100);
+    python().frames.push_back(std::move(frame));
+    return *this;
+  }
+  ThreadBuilder& native(std::string function, std::string module = "/usr/lib/libpython3.11.so.1.0") {
+    unwinder::NativeFrame frame;
+    frame.pc = attach::Address(0x500000 + os().native.frames.size() * 0x10);
+    frame.function = std::move(function);
+    frame.module = std::move(module);
+    frame.symbol_offset = 0x1d;
+    frame.module_offset = 0x4001d;
+    os().native.frames.push_back(std::move(frame));
+    os().native.end = unwinder::StackEnd::root;
+    os().native_walked = true;
+    return *this;
+  }
+  ThreadBuilder& sleeps_in(long syscall, std::uint64_t first = 0, std::uint64_t second = 0,
+                           std::uint64_t third = 0, std::uint64_t fourth = 0, std::uint64_t fifth = 0) {
+    attach::KernelWait wait;
+    wait.number = syscall;
+    wait.arguments = {first, second, third, fourth, fifth, 0};
+    os().os.kernel_wait = wait;
+    os().os.state = 'S';
+    return *this;
+  }
+  // `limit` is the address of the time limit; 0: none.
+  ThreadBuilder& waits_for(pyframes::PyLockWait wait, std::uint64_t limit = 0) {
+    sleeps_in(SYS_futex, wait.word.value, 0x189, 0, limit);
+    python().lock_wait = std::move(wait);
+    return *this;
+  }
+  ThreadBuilder& holds(const pyframes::PyLockWait& lock, std::optional<std::size_t> frame = std::nullopt,
+                       int line = 0, pyframes::PyHoldTrust trust = pyframes::PyHoldTrust::certain) {
+    python().held.push_back({lock.kind, lock.object, trust, frame, line, "with-block",
+                             "an open with block of its frame has this lock as its manager"});
+    return *this;
+  }
+  ThreadBuilder& runs() {
+    os().os.state = 'R';
+    os().os.kernel_wait.reset();
+    return *this;
+  }
+  ThreadBuilder& waits_for_gil();
+  ThreadBuilder& holds_gil();
+  ThreadBuilder& not_held() {
+    os().os.outcome = attach::StopOutcome::unstoppable;
+    os().os.registers.reset();
+    return *this;
+  }
+
+ private:
+  SnapshotBuilder& builder_;
+  std::size_t os_;
+  std::optional<std::size_t> python_;
+};
+
+class SnapshotBuilder {
+ public:
+  explicit SnapshotBuilder(pid_t pid) {
+    using std::chrono::milliseconds;
+    using std::chrono::system_clock;
+    attach::Process& process = snapshot_.process;
+    process.pid = pid;
+    process.parent_pid = 1;
+    process.namespace_pids = {pid};
+    process.start_ticks = 123456;
+    process.started_at = system_clock::time_point(milliseconds(1767323000000));
+    process.command = {"python3", "/srv/bank.py"};
+    process.executable = "/usr/bin/python3.11";
+    process.working_directory = "/srv";
+    process.uid = 1000;
+    process.cgroup = "/system.slice/bank.service";
+    process.state = 'S';
+    pyframes::PyRuntimeState& runtime = snapshot_.runtime;
+    runtime.version = {3, 11, 2, 0x030b02f0};
+    runtime.library = "/usr/bin/python3.11";
+    runtime.address = attach::Address(0x900000);
+    pyframes::PyInterpreter interpreter;
+    interpreter.main = true;
+    interpreter.address = attach::Address(0x910000);
+    interpreter.gil.emplace().address = attach::Address(0x920000);
+    interpreter.gc_collecting = false;
+    runtime.interpreters.push_back(std::move(interpreter));
+    snapshot_.captured_at = system_clock::time_point(milliseconds(1767323045678));
+    snapshot_.pause_ms = 2.125;
+  }
+
+  ThreadBuilder thread(pid_t tid, std::string name) {
+    pyframes::PyThread python;
+    python.tstate = attach::Address(0xa00000 + static_cast<std::uint64_t>(tid) * 0x1000U);
+    python.ident = ident_of(tid);
+    python.tid = tid;
+    python.name = name;
+    python.daemon = false;
+    python.main = tid == snapshot_.process.pid;
+    python.recursion_depth = 1;
+    interpreter().threads.push_back(std::move(python));
+    native_thread(tid, name.substr(0, 15));
+    return {*this, snapshot_.threads.size() - 1, interpreter().threads.size() - 1};
+  }
+
+  ThreadBuilder native_thread(pid_t tid, std::string os_name) {
+    report::SnapshotThread thread;
+    thread.os.tid = thread.os.namespace_tid = tid;
+    thread.os.os_name = std::move(os_name);
+    thread.os.state = 'S';
+    thread.os.cpu_ms = 12;
+    thread.os.switches = 3;
+    thread.os.outcome = attach::StopOutcome::held;
+    thread.os.registers.emplace().fs_base = ident_of(tid);
+    snapshot_.threads.push_back(std::move(thread));
+    return {*this, snapshot_.threads.size() - 1, std::nullopt};
+  }
+
+  report::Snapshot& snapshot() { return snapshot_; }
+  pyframes::PyInterpreter& interpreter() { return snapshot_.runtime.interpreters.front(); }
+  report::Snapshot build() const { return snapshot_; }
+
+ private:
+  report::Snapshot snapshot_;
+};
+
+inline report::SnapshotThread& ThreadBuilder::os() {
+  return builder_.snapshot().threads[os_];
+}
+inline pyframes::PyThread& ThreadBuilder::python() {
+  return builder_.interpreter().threads[python_.value()];
+}
+
+inline ThreadBuilder& ThreadBuilder::waits_for_gil() {
+  sleeps_in(SYS_futex, builder_.interpreter().gil->address.value + 32, 0x189, 0, 0x7ffc00);
+  python().waits_for_gil = true;
+  return *this;
+}
+
+inline ThreadBuilder& ThreadBuilder::holds_gil() {
+  pyframes::PyGil& gil = *builder_.interpreter().gil;
+  gil.locked = true;
+  gil.holder = python().tstate;
+  gil.holder_tid = python().tid;
+  python().holds_gil = true;
+  return *this;
+}
+
+}  // namespace pythreads::tests
