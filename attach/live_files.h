@@ -3,9 +3,10 @@
 //
 // Which file is behind a mapping: the one at its path where device and inode are those of the mapping; else
 // /proc/PID/exe when it is the executable's mapping; else /proc/PID/map_files (CAP_SYS_ADMIN or
-// CAP_CHECKPOINT_RESTORE in the initial user namespace); last the one at its path though its numbers differ,
-// for overlayfs and btrfs give stat(2) other numbers than maps. So the numbers prefer and never judge: who
-// reads the file compares its build id with the mapped one.
+// CAP_CHECKPOINT_RESTORE in the initial user namespace); else the very inode at its path in our own root,
+// when the target shares our mounts (it was mapped before a chroot); last the one at its path though its
+// numbers differ, for overlayfs and btrfs give stat(2) other numbers than maps. So the numbers prefer and
+// never judge: who reads the file compares its build id with the mapped one.
 //
 // A file is opened with O_PATH first, which has no effect on what it is, and reopened for reading only when
 // it is a regular one. openat2(2), RESOLVE_IN_ROOT and RESOLVE_NO_MAGICLINKS, Linux 5.6.
