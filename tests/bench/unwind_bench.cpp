@@ -2,10 +2,10 @@
 // cost.
 #include <sys/resource.h>
 
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <vector>
 
 #include "attach/attachment.h"
@@ -13,10 +13,15 @@
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
+// Processor time: a busy machine must not change the figures.
+double now() {
+  struct timespec time {};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) * 1e6 + static_cast<double>(time.tv_nsec) / 1e3;
+}
 
-double microseconds_since(Clock::time_point begin) {
-  return std::chrono::duration<double, std::micro>(Clock::now() - begin).count();
+double microseconds_since(double begin) {
+  return now() - begin;
 }
 
 long peak_kib() {
@@ -56,12 +61,12 @@ int main(int argc, char** argv) {
   pythreads::attach::Target& target = attachment->target();
   const long before_kib = peak_kib();
 
-  for (int round = 0; round < 1; ++round) {
-    const Clock::time_point begin = Clock::now();
+  {
+    const double begin = now();
     pythreads::unwinder::Unwinder unwinder(target.modules, *target.files, target.mappings);
     for (const char* state : {"cold", "warm"}) {
       std::vector<pythreads::unwinder::NativeStack> stacks;
-      const Clock::time_point walk_begin = std::strcmp(state, "cold") == 0 ? begin : Clock::now();
+      const double walk_begin = std::strcmp(state, "cold") == 0 ? begin : now();
       std::size_t frames = 0;
       for (const pythreads::attach::ThreadState& thread : target.threads) {
         if (!thread.registers) continue;
@@ -69,7 +74,7 @@ int main(int argc, char** argv) {
         frames += stacks.back().frames.size();
       }
       const double walk_us = microseconds_since(walk_begin);
-      const Clock::time_point names_begin = Clock::now();
+      const double names_begin = now();
       std::vector<pythreads::unwinder::NativeStack*> all;
       for (pythreads::unwinder::NativeStack& stack : stacks) all.push_back(&stack);
       unwinder.symbolize(all);

@@ -1,0 +1,31 @@
+"""The program under test, run as a user runs it."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+TESTS = pathlib.Path(__file__).resolve().parent.parent
+
+
+def executable():
+    path = os.environ.get("PYTHREADS_EXECUTABLE")
+    if not path or not os.access(path, os.X_OK):
+        sys.exit("PYTHREADS_EXECUTABLE has to name the built pythreads")
+    return path
+
+
+def run(*arguments, seconds=120, stdin=None, **more):
+    """A finished run: returncode, stdout and stderr as bytes."""
+    environment = {**os.environ, "NO_COLOR": "1"}
+    # Who is traced or killed in a test can't look for leaks.
+    environment.setdefault("ASAN_OPTIONS", "detect_leaks=0")
+    return subprocess.run(
+        [executable(), *map(str, arguments)],
+        input=stdin,
+        capture_output=True,
+        timeout=seconds,
+        env=environment,
+        check=False,
+        **more,
+    )

@@ -1,0 +1,65 @@
+#!/usr/bin/python3
+"""pythreads is killed at each of its system calls: the target goes on as if nothing had been.
+
+PYTHREADS_KILLER names the built killer. PYTHREADS_KILL_EACH=1 kills at each call; without it at about 60 of them,
+spread evenly.
+"""
+
+import os
+import pathlib
+import subprocess
+import sys
+import unittest
+
+sys.dont_write_bytecode = True
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "live")]
+import busy_target  # noqa: E402
+import program  # noqa: E402
+
+POINTS = 60
+
+
+class Killed(unittest.TestCase):
+    def kill_at(self, target, number, *options):
+        """The words that the killer printed."""
+        done = subprocess.run(
+            [os.environ["PYTHREADS_KILLER"], str(number), program.executable(), "dump", *options, str(target.pid)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            timeout=120,
+            env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"},
+            check=False,
+        )
+        self.assertEqual(done.returncode, 0, done.stderr)
+        said = [line for line in done.stdout.decode(errors="replace").splitlines() if line[:6] in ("killed", "ended ")]
+        self.assertEqual(len(said), 1, done.stdout[-500:])
+        return said[0].split()
+
+    def test_the_target_goes_on(self):
+        for options in ([], ["--native", "--locals"]):
+            with busy_target.BusyTarget(busy_target.system_python()) as target:
+                ended, count, status = self.kill_at(target, 0, *options)
+                self.assertEqual((ended, status), ("ended", "0"))
+                step = 1 if os.environ.get("PYTHREADS_KILL_EACH") else max(1, int(count) // POINTS)
+                killed = 0
+                # Other looks need more or fewer calls than the first: until one comes to its end.
+                for number in range(1, 2 * int(count), step):
+                    said = self.kill_at(target, number, *options)
+                    self.assertEqual(target.left_behind(), [], said)
+                    self.assertIsNone(target.process.poll(), said)
+                    if said[0] == "ended":
+                        break
+                    killed += 1
+                    if killed % 20 == 0:
+                        self.assertIsNone(target.advances(), said)
+                self.assertIsNone(target.advances())
+                verdict = target.verdict()
+                self.assertEqual((verdict["ok"], verdict["problems"]), (True, []))
+                self.assertGreater(killed, 20)
+                print(f"dump {' '.join(options)}: killed at {killed} of about {count} entries and returns")
+
+
+if __name__ == "__main__":
+    unittest.main()
