@@ -123,5 +123,4 @@ scene.ready(
         "containers": {"pair": "(1, 'two')", "single": "(1,)", "none": "()"},
         "cells": {"shared": "'shared value'", "argument": "1", "local": "'local value'"},
     },
-    hidden=["hunter2-in-clear", "token-in-clear", "key-in-clear", "nested-in-clear"],
 )
