@@ -17,7 +17,16 @@ namespace {
 constexpr std::int64_t restart_codes[] = {-512, -513, -514, -516, -EINTR};
 
 // Where a call keeps how much it was asked to move, if less than that is an answer that a stop can cause.
-enum class Asked { nothing, third, third_if_waitall, iovec, iovec_of_message, iovec_if_waitall, fourth };
+enum class Asked {
+  nothing,
+  third,
+  third_if_waitall,
+  third_unless_one,
+  iovec,
+  iovec_of_message,
+  iovec_if_waitall,
+  fourth
+};
 
 struct DisturbedCall {
   long number;
@@ -44,7 +53,7 @@ constexpr DisturbedCall disturbed_calls[] = {
     {SYS_readv, "readv", Asked::nothing},
     {SYS_recvfrom, "recvfrom", Asked::third_if_waitall},
     {SYS_recvmsg, "recvmsg", Asked::iovec_if_waitall},
-    {SYS_recvmmsg, "recvmmsg", Asked::nothing},
+    {SYS_recvmmsg, "recvmmsg", Asked::third_unless_one},
     {SYS_write, "write", Asked::third},
     {SYS_writev, "writev", Asked::iovec},
     {SYS_sendto, "sendto", Asked::third},
@@ -93,6 +102,9 @@ std::optional<std::uint64_t> asked_for(const DisturbedCall& call, const Register
       return registers.rdx;
     case Asked::third_if_waitall:
       if ((registers.r10 & MSG_WAITALL) == 0) return std::nullopt;
+      return registers.rdx;
+    case Asked::third_unless_one:
+      if ((registers.r10 & MSG_WAITFORONE) != 0) return std::nullopt;
       return registers.rdx;
     case Asked::iovec:
       return iovec_bytes(memory, Address(registers.rsi), registers.rdx);
