@@ -4,6 +4,7 @@
 // function; the innermost frame and what a signal interrupted are looked up where they are.
 #pragma once
 
+#include <memory>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -12,6 +13,7 @@
 #include "attach/target_files.h"
 #include "unwinder/loaded_modules.h"
 #include "unwinder/native_stack.h"
+#include "unwinder/source_lines.h"
 #include "unwinder/symbol_table.h"
 
 namespace pythreads::unwinder {
@@ -21,23 +23,31 @@ class Symbolizer {
   // Both must outlive this.
   Symbolizer(LoadedModules& modules, attach::TargetFiles& files) : modules_(&modules), files_(&files) {}
 
-  void symbolize(std::span<NativeStack* const> stacks);
+  void symbolize(std::span<NativeStack* const> stacks, bool with_lines);
 
  private:
   struct Name {
     std::string function;
     std::uint64_t value = 0;  // of the symbol, in the target
+    bool lines_looked_up = false;
+    std::string file;
+    int line = 0;
+    std::vector<InlinedCall> inlined;  // innermost first, demangled
   };
   // Symbol files beside the module's own, opened when a name was not found in it.
   struct MoreSymbols {
     bool tried = false;
     std::unique_ptr<ElfFile> mini;
     std::unique_ptr<ElfFile> debug_file;
+    bool image_tried = false;
+    std::unique_ptr<DebugImage> image;
   };
 
   void look_up(LoadedModule& module, std::vector<WantedSymbol>& wanted);
+  void look_up_lines(LoadedModule& module, std::vector<SourcePlace>& places);
   MoreSymbols& more_symbols(LoadedModule& module, ElfFile& elf);
   void fill(NativeStack& stack) const;
+  const Name* find_name(attach::Address at) const;
 
   LoadedModules* modules_;
   attach::TargetFiles* files_;

@@ -171,13 +171,13 @@ NativeStack Unwinder::walk(const attach::Registers& registers, Memory& memory, M
                   [this](Address pc, Memory& from) -> const KnownRow& { return state_->find_row(pc, from); });
 }
 
-void Unwinder::symbolize(std::span<NativeStack* const> stacks) {
-  state_->symbolizer.symbolize(stacks);
+void Unwinder::symbolize(std::span<NativeStack* const> stacks, Detail detail) {
+  state_->symbolizer.symbolize(stacks, detail == Detail::names_and_lines);
 }
 
-void Unwinder::symbolize(NativeStack& stack) {
+void Unwinder::symbolize(NativeStack& stack, Detail detail) {
   NativeStack* const one = &stack;
-  symbolize(std::span(&one, 1));
+  symbolize(std::span(&one, 1), detail);
 }
 
 }  // namespace pythreads::unwinder

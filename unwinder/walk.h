@@ -21,6 +21,12 @@
 
 namespace pythreads::unwinder {
 
+enum class Detail {
+  names,            // function, module, offsets
+  names_and_lines,  // and file, line and inlined calls from DWARF: 10 to 20 ms more for a libpython that has
+                    // it
+};
+
 // Modules, opened files and decoded rows; kept over all threads, and over all looks at one target. Not for
 // two threads of ours at once.
 class Unwinder {
@@ -42,9 +48,10 @@ class Unwinder {
   }
 
   // Fills function, module, offsets, file and line, and puts inlined calls in. In place, each pc looked up
-  // once. All stacks of a look at once cost one pass over each symbol table; one by one a few.
-  void symbolize(std::span<NativeStack* const> stacks);
-  void symbolize(NativeStack& stack);
+  // once; may be called again for more detail. All stacks of a look at once cost one pass over each symbol
+  // table; one by one a few.
+  void symbolize(std::span<NativeStack* const> stacks, Detail detail = Detail::names_and_lines);
+  void symbolize(NativeStack& stack, Detail detail = Detail::names_and_lines);
 
  private:
   struct State;

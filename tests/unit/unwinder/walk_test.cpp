@@ -82,7 +82,33 @@ std::string target_path(std::string_view name) {
   return std::string(PYTHREADS_STACK_TARGETS).append(name);
 }
 
-std::vector<NativeStack> stacks_of(const Child& child, std::uint64_t stack_bytes = 256 * 1024) {
+// Answers some questions itself: a debug file, or the wrong file for a module.
+class OtherFiles final : public attach::TargetFiles {
+ public:
+  std::string debug_file;
+  std::string instead_of_each;
+  attach::TargetFiles* files = nullptr;
+
+  attach::Result<attach::ScopedFd> open_mapping(const attach::Mapping& mapping) override {
+    return instead_of_each.empty() ? files->open_mapping(mapping) : open_ours(instead_of_each);
+  }
+  attach::Result<attach::ScopedFd> open_path(std::string_view path) override {
+    return files->open_path(path);
+  }
+  attach::Result<attach::ScopedFd> open_debug_file(std::string_view build_id) override {
+    return debug_file.empty() ? files->open_debug_file(build_id) : open_ours(debug_file);
+  }
+
+ private:
+  static attach::Result<attach::ScopedFd> open_ours(const std::string& path) {
+    attach::ScopedFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    EXPECT_TRUE(file.is_open()) << path;
+    return file;
+  }
+};
+
+std::vector<NativeStack> stacks_of(const Child& child, std::uint64_t stack_bytes = 256 * 1024,
+                                   OtherFiles other = {}, Detail detail = Detail::names) {
   std::vector<NativeStack> stacks;
   auto attachment = attach::Attachment::prepare(child.pid());
   EXPECT_TRUE(attachment.ok()) << attachment.error().message;
@@ -101,13 +127,14 @@ std::vector<NativeStack> stacks_of(const Child& child, std::uint64_t stack_bytes
   EXPECT_TRUE(stop.ok()) << stop.error().message;
   if (!stop) return stacks;
   attach::Target& target = attachment->target();
-  Unwinder unwinder(target.modules, *target.files, target.mappings);
+  other.files = target.files.get();
+  Unwinder unwinder(target.modules, other, target.mappings);
   for (const attach::ThreadState& thread : target.threads) {
     EXPECT_TRUE(thread.registers) << thread.gap;
     if (!thread.registers) continue;
     stacks.push_back(unwinder.walk(*thread.registers, *target.memory, *target.lasting));
   }
-  for (NativeStack& stack : stacks) unwinder.symbolize(stack);
+  for (NativeStack& stack : stacks) unwinder.symbolize(stack, detail);
   return stacks;
 }
 
@@ -186,6 +213,86 @@ TEST(Walk, NamesFromMiniDebuginfo) {
   EXPECT_EQ(
       names_from(stacks[0], "shapes::wait_for_signal()", 5),
       (Names{"shapes::wait_for_signal()", "", "shapes::draw_all(int)", "shapes::local_function(int)", ""}));
+}
+
+// Each name with its line; the line is told by what stands there.
+std::vector<std::string> lines_of(const NativeStack& stack, std::string_view from, std::size_t count) {
+  std::vector<std::string> source(1);
+  std::ifstream text(PYTHREADS_STACK_TARGET_SOURCE);
+  for (std::string line; std::getline(text, line);)
+    source.push_back(line.substr(std::min(line.size(), line.find_first_not_of(' '))));
+  std::vector<std::string> list;
+  for (const NativeFrame& frame : stack.frames) {
+    if (list.empty() && frame.function != from) continue;
+    if (list.size() == count) break;
+    const bool is_known = frame.file.ends_with("stack_target.cpp") && frame.line > 0 &&
+                          static_cast<std::size_t>(frame.line) < source.size();
+    list.push_back((frame.inlined ? "[inlined] " : "") + frame.function + ": " +
+                   (is_known ? source[static_cast<std::size_t>(frame.line)] : frame.file));
+  }
+  return list;
+}
+
+const Names inlined_lines = {"[inlined] shapes::inlined_innermost(int): wait_for_signal();",
+                             "[inlined] shapes::inlined_middle(int): inlined_innermost(count);",
+                             "shapes::calls_inlined(int): inlined_middle(count);",
+                             "main: shapes::calls_inlined(count);"};
+
+TEST(Walk, InlinedCallsAndLines) {
+  const Child child({target_path("stack_target"), "inlined"});
+  const NativeStack stack = stacks_of(child, 256 * 1024, {}, Detail::names_and_lines).at(0);
+  expect_exact_to_the_root(stack);
+  EXPECT_EQ(lines_of(stack, "shapes::inlined_innermost(int)", 4), inlined_lines);
+}
+
+TEST(Walk, NamesAndLinesFromADebugFile) {
+  const Child child({target_path("stack_target_stripped"), "inlined"});
+  OtherFiles other;
+  other.debug_file = target_path("stack_target.debug");
+  const NativeStack stack = stacks_of(child, 256 * 1024, other, Detail::names_and_lines).at(0);
+  EXPECT_EQ(lines_of(stack, "shapes::inlined_innermost(int)", 4), inlined_lines);
+}
+
+TEST(Walk, ADebugFileOfAnotherBuildIsNotUsed) {
+  const Child child({target_path("stack_target_stripped"), "inlined"});
+  OtherFiles other;
+  other.debug_file = "/proc/self/exe";
+  const NativeStack stack = stacks_of(child, 256 * 1024, other, Detail::names_and_lines).at(0);
+  for (const NativeFrame& frame : stack.frames) {
+    if (frame.module.ends_with("stack_target_stripped")) {
+      EXPECT_EQ(frame.function, "");
+    }
+  }
+}
+
+// The tables are in the target's memory as well; the names are not.
+TEST(Walk, AFileThatIsNotTheMappedOneIsNotUsed) {
+  const Child child({target_path("stack_target"), "threads"});
+  OtherFiles other;
+  other.instead_of_each = "/proc/self/exe";
+  const std::vector<NativeStack> stacks = stacks_of(child, 256 * 1024, other);
+  ASSERT_EQ(stacks.size(), 4u);
+  for (const NativeStack& stack : stacks) {
+    expect_exact_to_the_root(stack);
+    for (const NativeFrame& frame : stack.frames) EXPECT_EQ(frame.function, "");
+  }
+}
+
+TEST(Walk, AskedTwiceItSaysTheSame) {
+  const Child child({target_path("stack_target"), "inlined"});
+  auto attachment = attach::Attachment::prepare(child.pid());
+  ASSERT_TRUE(attachment.ok());
+  ASSERT_TRUE(attachment->hold({}, [](attach::Target&) {}).ok());
+  attach::Target& target = attachment->target();
+  Unwinder unwinder(target.modules, *target.files, target.mappings);
+  NativeStack stack = unwinder.walk(*target.threads.at(0).registers, *target.memory, *target.lasting);
+  unwinder.symbolize(stack, Detail::names);
+  const Names without_lines = names(stack);
+  unwinder.symbolize(stack, Detail::names_and_lines);
+  const Names with_lines = names(stack);
+  EXPECT_EQ(with_lines.size(), without_lines.size() + 2);
+  unwinder.symbolize(stack, Detail::names_and_lines);
+  EXPECT_EQ(names(stack), with_lines);
 }
 
 TEST(Walk, ThroughASignalHandler) {
