@@ -129,7 +129,8 @@ std::optional<Address> first_instruction(Reading& reading, const FrameCopy& fram
   return *entry;
 }
 
-// Offset of the current instruction in the code, in bytes; below 0 before the first.
+}  // namespace
+
 std::optional<std::int64_t> instruction_of(Reading& reading, const FrameCopy& frame, const Code& code) {
   const RuntimeLayout& layout = reading.layout();
   switch (layout.instruction_style) {
@@ -149,6 +150,8 @@ std::optional<std::int64_t> instruction_of(Reading& reading, const FrameCopy& fr
   if (!at || !first) return std::nullopt;
   return static_cast<std::int64_t>(at->value - first->value);
 }
+
+namespace {
 
 SourcePosition position_of(const RuntimeLayout& layout, const FrameCopy& frame, const Code& code,
                            std::optional<std::int64_t> instruction) {
@@ -199,7 +202,7 @@ void read_frame(Reading& reading, const FrameCopy& copy, PyThread& thread) {
   Result<std::shared_ptr<const Code>> code = read_code(reading, copy.code);
   if (!code) {
     // There is a frame, though nothing of it is known but that.
-    frame.function = frame.qualified_name = frame.file = "???";
+    frame.function_unread = frame.file_unread = true;
     thread.gaps.push_back("frame " + hex(copy.address) + ": " + code.error().message);
     thread.frames.push_back(std::move(frame));
     return;
@@ -210,6 +213,8 @@ void read_frame(Reading& reading, const FrameCopy& copy, PyThread& thread) {
   frame.function = known.name;
   frame.qualified_name = known.qualified_name;
   frame.file = known.file;
+  frame.function_unread = known.name_unread;
+  frame.file_unread = known.file_unread;
   if (!known.gap.empty()) thread.gaps.push_back("code " + hex(known.address) + ": " + known.gap);
   if (!instruction)
     thread.gaps.push_back("frame " + hex(copy.address) + ": its instruction could not be found");

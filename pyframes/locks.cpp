@@ -310,7 +310,7 @@ class LockSearch {
 
 }  // namespace
 
-void fetch_locks(Reading& reading, const RuntimeCopy& copy) {
+std::vector<PyLockWait> fetch_locks(Reading& reading, const RuntimeCopy& copy) {
   // The code objects and slots of the innermost frames, and the stacks, for all sleepers at once; the search
   // itself then touches the candidates.
   const RuntimeLayout& layout = reading.layout();
@@ -324,7 +324,11 @@ void fetch_locks(Reading& reading, const RuntimeCopy& copy) {
     }
   }
   reading.memory.prefetch(wave);
-  static_cast<void>(LockSearch(reading, copy).run(nullptr));
+  std::vector<PyLockWait> waits;
+  for (Sleeper& sleeper : LockSearch(reading, copy).run(nullptr)) {
+    if (sleeper.found) waits.push_back(*std::move(sleeper.found));
+  }
+  return waits;
 }
 
 void read_locks(Reading& reading, const RuntimeCopy& copy, PyRuntimeState& state) {

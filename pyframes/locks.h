@@ -10,12 +10,15 @@
 // Sources: Python/thread_pthread.h, Python/parking_lot.c, Modules/_threadmodule.c at v3.8.0 to v3.15.0.
 #pragma once
 
+#include <vector>
+
 #include "pyframes/python_state.h"
 #include "pyframes/reading.h"
 
 namespace pythreads::pyframes {
 
-void fetch_locks(Reading& reading, const RuntimeCopy& copy);
+// The waits that were found, for who looks for their owners.
+std::vector<PyLockWait> fetch_locks(Reading& reading, const RuntimeCopy& copy);
 
 // PyThread::lock_wait. REQUIRES: match_os_threads(reading, copy).
 void read_locks(Reading& reading, const RuntimeCopy& copy, PyRuntimeState& state);

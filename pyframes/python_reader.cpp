@@ -3,6 +3,7 @@
 #include "pyframes/exceptions.h"
 #include "pyframes/frames.h"
 #include "pyframes/gil.h"
+#include "pyframes/held_locks.h"
 #include "pyframes/interpreters.h"
 #include "pyframes/locals.h"
 #include "pyframes/locks.h"
@@ -33,7 +34,7 @@ void fetch_python(const Runtime& runtime, const ReadOptions& options, attach::Ta
   RuntimeCopy copy = copy_runtime(reading);
   fetch_gil(reading, copy);
   fetch_thread_states(reading, copy);
-  fetch_locks(reading, copy);
+  fetch_held_locks(reading, copy, fetch_locks(reading, copy));
   fetch_exceptions(reading, copy);
   fetch_thread_names(reading, copy);
   fetch_locals(reading, copy);
@@ -62,6 +63,7 @@ PyRuntimeState read_python(const Runtime& runtime, const ReadOptions& options, a
   read_gil(reading, copy, state);
   read_thread_states(reading, copy, state);
   read_locks(reading, copy, state);
+  read_held_locks(reading, copy, state);
   read_exceptions(reading, copy, state);
   read_thread_names(reading, copy, state);
   read_locals(reading, copy, state);

@@ -1,0 +1,23 @@
+// The exception table of a code object (3.11 on): which handler an instruction's exception would go to, and
+// how deep the value stack is there. Pure functions of untrusted bytes.
+//
+// Entries of four numbers in 6-bit groups: start, length and target in 2-byte units, depth << 1 | lasti; the
+// first byte of an entry has bit 7, all but the last of a number bit 6 (Objects/exception_handling_notes.txt
+// at v3.11.0).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+
+namespace pythreads::pyframes {
+
+struct ExceptionHandler {
+  std::int64_t target = 0;  // offset of the handler in bytes
+  std::uint32_t depth = 0;  // of the value stack when it is entered, without what is pushed for it
+};
+
+// The handler of the instruction at `instruction` (offset in bytes); none: no entry covers it.
+std::optional<ExceptionHandler> find_handler(std::span<const std::uint8_t> table, std::int64_t instruction);
+
+}  // namespace pythreads::pyframes

@@ -1,0 +1,45 @@
+// The few instructions that the readers must know by number: one row for each minor version, in which opcodes
+// are fixed (Include/opcode.h, from 3.13 Include/opcode_ids.h, at each version's tag). tests/layouts compares
+// the rows with the `opcode` module of every interpreter at hand.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "pyframes/python_state.h"
+
+namespace pythreads::pyframes {
+
+struct Opcodes {
+  int minor = 0;
+  // Begins the handler of a `with` block, from 3.11 after PUSH_EXC_INFO. WITH_CLEANUP_START in 3.8.
+  std::uint8_t with_except_start = 0;
+  // To 3.10: what opens a `with` block, and the type of the block that it pushes. 0 from 3.11 on.
+  std::uint8_t setup_with = 0, setup_async_with = 0, setup_finally = 0;
+  std::uint8_t extended_arg = 0;
+  // What lies at the slot below the innermost one that the block keeps: from 3.14 on the manager itself is
+  // kept above its `__exit__`, before that a bound `__exit__` alone.
+  bool keeps_manager = false;
+};
+
+inline constexpr std::array<Opcodes, 8> opcode_rows{{
+    {8, 81, 143, 154, 122, 144, false},
+    {9, 49, 143, 154, 122, 144, false},
+    {10, 49, 143, 154, 122, 144, false},
+    {11, 49, 0, 0, 0, 144, false},
+    {12, 49, 0, 0, 0, 144, false},
+    {13, 44, 0, 0, 0, 71, false},
+    {14, 43, 0, 0, 0, 69, true},
+    {15, 41, 0, 0, 0, 67, true},
+}};
+
+// Null for a version whose opcodes are not known: then nothing is said that needs them.
+constexpr const Opcodes* find_opcodes(const PyVersion& version) {
+  if (version.major != 3) return nullptr;
+  for (const Opcodes& row : opcode_rows) {
+    if (row.minor == version.minor) return &row;
+  }
+  return nullptr;
+}
+
+}  // namespace pythreads::pyframes

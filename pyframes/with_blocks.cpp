@@ -1,0 +1,187 @@
+#include "pyframes/with_blocks.h"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "pyframes/exception_table.h"
+#include "pyframes/frame_slots.h"
+#include "pyframes/frames.h"
+#include "pyframes/line_table.h"
+#include "pyframes/objects.h"
+#include "pyframes/opcodes.h"
+
+namespace pythreads::pyframes {
+namespace {
+
+using attach::Address;
+using attach::Result;
+
+constexpr int max_blocks = 100;             // CO_MAXBLOCKS is 20 to 3.12
+constexpr std::size_t max_table = 1 << 20;  // bytes of an exception table or of bytecode
+constexpr std::uint64_t unit_size = 2;      // of an instruction
+
+class WithBlocks {
+ public:
+  WithBlocks(Reading& reading, const FrameCopy& frame, const Opcodes& opcodes)
+      : reading_(reading), frame_(frame), opcodes_(opcodes) {}
+
+  std::vector<OpenWith> find() {
+    const Result<std::shared_ptr<const Code>> code = read_code(reading_, frame_.code);
+    const Result<FrameSize> size = frame_size(reading_, frame_.code);
+    if (!code || !size) return {};
+    code_ = *code;
+    size_ = *size;
+    if (layout().frame_style == FrameStyle::frame_objects) {
+      by_block_stack();
+    } else {
+      by_exception_table();
+    }
+    return std::move(found_);
+  }
+
+ private:
+  const RuntimeLayout& layout() const { return reading_.layout(); }
+
+  // ---- to 3.10
+
+  void by_block_stack() {
+    const auto& fields = layout().frame_object;
+    const auto& block_fields = layout().try_block;
+    const std::int32_t count = frame_.frame.get(fields.f_iblock).value_or(0);
+    if (count <= 0 || count > max_blocks || !fields.f_blockstack.exists()) return;
+    if (!read_bytecode()) return;
+    const Address blocks = frame_.address + static_cast<std::uint64_t>(fields.f_blockstack.offset);
+    for (std::int32_t i = count - 1; i >= 0; --i) {
+      const Address at =
+          blocks + static_cast<std::uint64_t>(i) * static_cast<std::uint64_t>(block_fields.size);
+      const Result<StructCopy> block = StructCopy::read(reading_.memory, at, block_fields.size);
+      if (!block) return;
+      const std::int32_t type = block->get(block_fields.b_type).value_or(-1);
+      const std::int32_t level = block->get(block_fields.b_level).value_or(-1);
+      std::int64_t handler = block->get(block_fields.b_handler).value_or(-1);
+      if (layout().instruction_style == InstructionStyle::unit_index) handler *= unit_size;
+      if (type != opcodes_.setup_finally || level < 1 || handler < 0) continue;
+      if (static_cast<std::size_t>(handler) >= bytecode_.size()) continue;
+      if (bytecode_[static_cast<std::size_t>(handler)] != opcodes_.with_except_start) continue;
+      add(exit_owner(static_cast<std::uint32_t>(level)), line_of_setup(handler));
+    }
+  }
+
+  bool read_bytecode() {
+    const Result<Address> bytes = reading_.lasting.read_address(
+        frame_.code + static_cast<std::uint64_t>(std::max(layout().code.co_code.offset, 0)));
+    if (!bytes || !layout().code.co_code.exists()) return false;
+    Result<BytesValue> value = read_bytes(layout(), reading_.lasting, *bytes, max_table);
+    if (!value || value->cut) return false;
+    bytecode_ = std::move(value->bytes);
+    return true;
+  }
+
+  // The line of the SETUP_WITH that jumps to this handler.
+  int line_of_setup(std::int64_t handler) const {
+    std::uint64_t argument = 0;
+    for (std::size_t at = 0; at + 1 < bytecode_.size(); at += unit_size) {
+      const std::uint8_t opcode = bytecode_[at];
+      argument = (argument << 8 | bytecode_[at + 1]) & 0xFFFFFFFFU;
+      if (opcode == opcodes_.extended_arg) continue;
+      const bool in_units = layout().instruction_style == InstructionStyle::unit_index;
+      const std::uint64_t target = at + unit_size + argument * (in_units ? unit_size : 1);
+      argument = 0;
+      if (opcode != opcodes_.setup_with && opcode != opcodes_.setup_async_with) continue;
+      if (target == static_cast<std::uint64_t>(handler)) return line_at(static_cast<std::int64_t>(at));
+    }
+    return 0;
+  }
+
+  // ---- from 3.11
+
+  void by_exception_table() {
+    const std::optional<std::int64_t> instruction = instruction_of(reading_, frame_, *code_);
+    if (!instruction || !layout().code.co_exceptiontable.exists()) return;
+    const Result<Address> bytes = reading_.lasting.read_address(
+        frame_.code + static_cast<std::uint64_t>(layout().code.co_exceptiontable.offset));
+    if (!bytes) return;
+    const Result<BytesValue> table = read_bytes(layout(), reading_.lasting, *bytes, max_table);
+    if (!table || table->cut) return;
+
+    std::vector<std::int64_t> visited;
+    std::int64_t at = *instruction;
+    while (visited.size() < max_blocks && std::find(visited.begin(), visited.end(), at) == visited.end()) {
+      visited.push_back(at);
+      const std::optional<ExceptionHandler> handler = find_handler(table->bytes, at);
+      if (!handler) return;
+      if (is_with_handler(handler->target)) add(exit_owner(handler->depth), line_at(handler->target));
+      at = handler->target;
+    }
+  }
+
+  // PUSH_EXC_INFO, WITH_EXCEPT_START. Only the second is looked at: neither is ever specialised, but a
+  // tracer's line event stands in the place of the first.
+  bool is_with_handler(std::int64_t target) {
+    const Result<std::uint8_t> opcode = reading_.lasting.read_value<std::uint8_t>(
+        code_->instructions + static_cast<std::uint64_t>(target) + unit_size);
+    return opcode && *opcode == opcodes_.with_except_start;
+  }
+
+  // ---- both
+
+  // Who will be exited: the self of the bound `__exit__` in the slot below `depth`, or the manager beside it.
+  std::optional<Address> exit_owner(std::uint32_t depth) {
+    const std::size_t kept = opcodes_.keeps_manager ? 2 : 1;
+    if (depth < kept || depth > size_.value_stack) return std::nullopt;
+    const Result<std::vector<std::uint64_t>> words =
+        read_slots(reading_, frame_slots(layout(), frame_, size_), size_.variables + depth - kept, kept);
+    if (!words) return std::nullopt;
+    const std::optional<Address> exit = referred_object(layout(), words->front());
+    if (!exit) return std::nullopt;
+    if (const std::optional<Address> self = bound_self(*exit)) return self;
+    return opcodes_.keeps_manager ? referred_object(layout(), words->back()) : std::nullopt;
+  }
+
+  std::optional<Address> bound_self(Address method) {
+    const Result<Address> type = type_of(layout(), reading_.memory, method);
+    if (!type) return std::nullopt;
+    const Result<std::string> name = type_name(layout(), reading_.memory, *type);
+    if (!name) return std::nullopt;
+    PointerField field;
+    if (*name == "method") field = layout().method.im_self;
+    if (*name == "builtin_function_or_method") field = layout().builtin_function.m_self;
+    if (!field.exists()) return std::nullopt;
+    const Result<Address> self =
+        reading_.memory.read_address(method + static_cast<std::uint64_t>(field.offset));
+    if (!self || self->is_null()) return std::nullopt;
+    return *self;
+  }
+
+  int line_at(std::int64_t instruction) const {
+    return find_position(layout().line_table, code_->line_table, code_->first_line, instruction).line;
+  }
+
+  void add(std::optional<Address> manager, int line) {
+    if (manager) found_.push_back({*manager, line});
+  }
+
+  Reading& reading_;
+  const FrameCopy& frame_;
+  const Opcodes& opcodes_;
+  std::shared_ptr<const Code> code_;
+  FrameSize size_;
+  std::vector<std::uint8_t> bytecode_;
+  std::vector<OpenWith> found_;
+};
+
+}  // namespace
+
+std::vector<OpenWith> open_with_blocks(Reading& reading, const FrameCopy& frame) {
+  const Opcodes* opcodes = find_opcodes(reading.runtime.version);
+  return opcodes ? WithBlocks(reading, frame, *opcodes).find() : std::vector<OpenWith>{};
+}
+
+}  // namespace pythreads::pyframes
