@@ -59,6 +59,7 @@ struct PyFrame {
                                // never guessed)
   std::string module_name;     // __name__ of f_globals; empty if it was not read
   std::string file;            // co_filename
+  bool function_unread = false, file_unread = false;  // else an empty text is what it is called
   int line = 0;                // 0: none (an instruction without a line)
   int column = 0, end_line = 0, end_column = 0;  // 1-based columns in bytes as CPython counts + 1; 0: unknown
   bool entry = false;  // C entered an evaluation loop with this frame: one native run ends below it

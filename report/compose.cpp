@@ -321,9 +321,9 @@ class ProcessComposer {
   doc::Frame python_frame(const pyframes::PyFrame& from) const {
     doc::Frame frame;
     frame.kind = "python";
-    frame.function = text_or_null(from.function);
-    frame.qualified_name = text_or_null(from.qualified_name);
-    frame.file = text_or_null(from.file);
+    if (!from.function_unread) frame.function = valid_utf8(from.function);
+    if (!from.function_unread) frame.qualified_name = valid_utf8(from.qualified_name);
+    if (!from.file_unread) frame.file = valid_utf8(from.file);
     frame.line = positive(from.line);
     frame.column = positive(from.column);
     frame.end_line = positive(from.end_line);

@@ -157,13 +157,4 @@ std::vector<Node> nodes_behind(std::span<const Edge> edges, std::span<const Node
   return behind;
 }
 
-const Edge* find_edge(std::span<const Edge> edges, Node from, Node to) {
-  const Edge* best = nullptr;
-  for (const Edge& edge : edges) {
-    if (edge.from != from || edge.to != to) continue;
-    if (best == nullptr || edge.certainty > best->certainty) best = &edge;
-  }
-  return best;
-}
-
 }  // namespace pythreads::report

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <map>
 #include <tuple>
+#include <unordered_map>
 #include <utility>
 
 #include "report/analysis/fingerprint.h"
@@ -31,6 +32,11 @@ class Judgement {
         const auto [found, added] = places_.try_emplace(thread.node, ThreadPlace{&process, i});
         if (!added && thread.wait && thread.wait->resource) found->second = {&process, i};
       }
+      for (const Resource& resource : process.findings->resources) resources_.emplace(resource.id, &resource);
+    }
+    for (const Edge& edge : findings.edges) {
+      const auto [found, added] = edges_.try_emplace({edge.from, edge.to}, &edge);
+      if (!added && edge.certainty > found->second->certainty) found->second = &edge;
     }
   }
 
@@ -63,12 +69,15 @@ class Judgement {
     return place.process->threads[place.index];
   }
 
-  const Resource* resource(Node node, const std::optional<std::string>& id) const {
-    if (!id) return nullptr;
-    for (const Resource& each : places_.at(node).process->findings->resources) {
-      if (each.id == *id) return &each;
-    }
-    return nullptr;
+  const Resource* resource(const std::optional<std::string>& id) const {
+    const auto found = id ? resources_.find(*id) : resources_.end();
+    return found == resources_.end() ? nullptr : found->second;
+  }
+
+  // The surest edge from one node to the next; null if there is none.
+  const Edge* edge(Node from, Node to) const {
+    const auto found = edges_.find({from, to});
+    return found == edges_.end() ? nullptr : found->second;
   }
 
   static std::string name_of(const Resource* resource) {
@@ -119,11 +128,11 @@ class Judgement {
     Grade grade;
     std::vector<std::string> kinds;
     for (std::size_t i = 0; i < cycle.size(); ++i) {
-      const Edge& edge = *find_edge(findings_.edges, cycle[i], cycle[(i + 1) % cycle.size()]);
-      grade.certainty = std::min(grade.certainty, edge.certainty);
-      grade.timed = grade.timed || edge.timed;
-      kinds.push_back(edge.kind);
-      if (edge.resource) cause.resources.push_back(*edge.resource);
+      const Edge& link = *edge(cycle[i], cycle[(i + 1) % cycle.size()]);
+      grade.certainty = std::min(grade.certainty, link.certainty);
+      grade.timed = grade.timed || link.timed;
+      kinds.push_back(link.kind);
+      if (link.resource) cause.resources.push_back(*link.resource);
     }
     cause.certainty = grade.certainty;
     cause.kind = cycle_kind(kinds);
@@ -148,12 +157,12 @@ class Judgement {
     for (std::size_t i = 0; i < shown; ++i) {
       const Node node = cycle[i];
       const Node next = cycle[(i + 1) % cycle.size()];
-      const Edge& edge = *find_edge(findings_.edges, node, next);
-      const std::string lock = name_of(resource(node, edge.resource));
+      const Edge& link = *edge(node, next);
+      const std::string lock = name_of(resource(link.resource));
       if (i == 0) text += joined(node).label() + place_of(joined(node)) + " waits for " + lock;
       if (i > 0) text += place_of(joined(node)) + " waits for " + lock;
       if (cycle.size() == 1) return text + ", which it holds itself" + ending(grade);
-      text += (edge.certainty == Certainty::recorded ? ", by its owner field held by " : ", held by ") +
+      text += (link.certainty == Certainty::recorded ? ", by its owner field held by " : ", held by ") +
               joined(next).label();
       if (i + 1 < shown) text += ", which";
     }
@@ -201,8 +210,8 @@ class Judgement {
       if (!sleeps || (!gil && runs) || is_in_cause(owner.node)) continue;
       Certainty certainty = each.owner_certainty;
       for (const Node waiter : each.waiters) {
-        if (const Edge* edge = find_edge(findings_.edges, waiter, owner.node)) {
-          certainty = std::min(certainty, edge->certainty);
+        if (const Edge* link = edge(waiter, owner.node)) {
+          certainty = std::min(certainty, link->certainty);
         }
       }
       if (certainty == Certainty::possible) continue;
@@ -233,7 +242,7 @@ class Judgement {
   }
 
   // Without a cause: what the threads do, and whether enough is known to say so.
-  static std::pair<Verdict, std::string> judge_threads(const JudgedProcess& process) {
+  std::pair<Verdict, std::string> judge_threads(const JudgedProcess& process) const {
     std::size_t running = 0, waiting = 0, idle = 0, blocked = 0, owner_unknown = 0, wait_unknown = 0;
     std::size_t known = 0, for_gil = 0;
     const std::vector<ThreadFinding>& threads = process.findings->threads;
@@ -247,7 +256,7 @@ class Judgement {
       blocked += thread.status == Status::blocked ? 1 : 0;
       for_gil += thread.wait && thread.wait->kind == "gil" ? 1 : 0;
       if (process.threads[i].os == nullptr || (thread.wait && thread.wait->kind == "unknown")) ++wait_unknown;
-      owner_unknown += needs_owner(thread, *process.findings) ? 1 : 0;
+      owner_unknown += needs_owner(thread) ? 1 : 0;
     }
     const std::string blocked_too =
         blocked > for_gil ? ", " + std::to_string(blocked - for_gil) + " of them blocked" : "";
@@ -270,21 +279,25 @@ class Judgement {
       return {Verdict::unknown, "no thread runs, and whom " + std::to_string(count) + " of " +
                                     std::to_string(known) + " threads wait for is not known"};
     }
-    return {Verdict::waiting, "no thread runs: " + std::to_string(waiting) + " of " + std::to_string(known) +
-                                  " wait for the outside, " + std::to_string(idle) + " are idle, " +
-                                  std::to_string(blocked) + " blocked"};
+    std::string what = "no thread runs:";
+    const auto add = [&](std::size_t count, std::string_view one, std::string_view many) {
+      if (count == 0) return;
+      if (what.back() != ':') what += ',';
+      what += ' ' + std::to_string(count) + ' ' + std::string(count == 1 ? one : many);
+    };
+    add(waiting, "waits for the outside", "wait for the outside");
+    add(idle, "is idle", "are idle");
+    add(blocked, "waits for another", "wait for others");
+    return {Verdict::waiting, what};
   }
 
   // It waits for something that somebody must own, and nobody is known to.
-  static bool needs_owner(const ThreadFinding& thread, const ProcessFindings& process) {
+  bool needs_owner(const ThreadFinding& thread) const {
     if (thread.status != Status::blocked || !thread.wait) return false;
     const std::string& kind = thread.wait->kind;
     if (kind != "lock" && kind != "rlock" && kind != "futex" && kind != "import") return false;
-    if (!thread.wait->resource) return true;
-    const auto found =
-        std::find_if(process.resources.begin(), process.resources.end(),
-                     [&](const Resource& resource) { return resource.id == *thread.wait->resource; });
-    return found == process.resources.end() || !found->owner;
+    const Resource* waited = resource(thread.wait->resource);
+    return waited == nullptr || !waited->owner;
   }
 
   void judge_process(const JudgedProcess& process) const {
@@ -330,6 +343,8 @@ class Judgement {
   std::span<const JudgedProcess> processes_;
   Findings& findings_;
   std::map<Node, ThreadPlace> places_;
+  std::unordered_map<std::string, const Resource*> resources_;
+  std::map<std::pair<Node, Node>, const Edge*> edges_;
 };
 
 }  // namespace

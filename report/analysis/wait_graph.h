@@ -23,7 +23,4 @@ std::vector<std::vector<Node>> find_cycles(std::span<const Edge> edges);
 // All nodes from which one of `nodes` is reached, without these.
 std::vector<Node> nodes_behind(std::span<const Edge> edges, std::span<const Node> nodes);
 
-// The edge from one node to the next; the surest where there are several. Null if there is none.
-const Edge* find_edge(std::span<const Edge> edges, Node from, Node to);
-
 }  // namespace pythreads::report

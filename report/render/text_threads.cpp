@@ -173,7 +173,7 @@ class ThreadText {
   void add_wait() {
     if (!thread_.wait) return;
     const doc::Wait& wait = *thread_.wait;
-    std::string line = "    - waits";
+    std::string line = wait.kind == "idle" ? "    - is" : "    - waits";
     const doc::Resource* resource = index_.resource(wait.resource);
     if (resource != nullptr) {
       line += " for " + resource_label(*resource);
@@ -184,7 +184,7 @@ class ThreadText {
     } else if (wait.target) {
       line += ": " + wait.kind + " of " + node_label(index_, *wait.target);
     } else {
-      line += ": " + wait.kind;
+      line += (wait.kind == "idle" ? " " : ": ") + wait.kind;
     }
     if (wait.descriptor) {
       line += " on descriptor " + std::to_string(wait.descriptor->fd);
