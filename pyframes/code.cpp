@@ -1,5 +1,6 @@
 #include "pyframes/code.h"
 
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -21,16 +22,16 @@ void add_gap(Code& code, std::string_view what, const Error& error) {
   code.gap += std::string(what) + ": " + error.message;
 }
 
-std::string read_text(Reading& reading, Code& code, std::optional<Address> object, std::size_t limit,
-                      std::string_view what) {
+std::optional<std::string> read_text(Reading& reading, Code& code, std::optional<Address> object,
+                                     std::size_t limit, std::string_view what) {
   if (!object) {
     add_gap(code, what, Error{ErrorCode::internal, "not in the layout", ""});
-    return {};
+    return std::nullopt;
   }
   Result<StrValue> text = read_str(reading.layout(), reading.lasting, *object, limit);
   if (!text) {
     add_gap(code, what, text.error());
-    return {};
+    return std::nullopt;
   }
   return std::move(text->text);
 }
@@ -65,14 +66,19 @@ Result<std::shared_ptr<const Code>> read_code(Reading& reading, Address address)
   if (layout.code.co_code_adaptive.exists())
     code->instructions = address + static_cast<std::uint64_t>(layout.code.co_code_adaptive.offset);
   code->thread_local_instructions = copy->pointer(layout.code.co_tlbc).value_or(Address());
-  code->name = read_text(reading, *code, copy->pointer(layout.code.co_name), max_name_length, "co_name");
-  code->file =
+  std::optional<std::string> name =
+      read_text(reading, *code, copy->pointer(layout.code.co_name), max_name_length, "co_name");
+  code->name_unread = !name;
+  code->name = std::move(name).value_or("");
+  std::optional<std::string> file =
       read_text(reading, *code, copy->pointer(layout.code.co_filename), max_path_length, "co_filename");
+  code->file_unread = !file;
+  code->file = std::move(file).value_or("");
   code->qualified_name = code->name;
   if (layout.code.co_qualname.exists()) {
-    std::string qualified =
+    std::optional<std::string> qualified =
         read_text(reading, *code, copy->pointer(layout.code.co_qualname), max_name_length, "co_qualname");
-    if (!qualified.empty()) code->qualified_name = std::move(qualified);
+    if (qualified) code->qualified_name = std::move(*qualified);
   }
   if (std::optional<Address> table = copy->pointer(layout.code.co_linetable)) {
     Result<BytesValue> bytes = read_bytes(layout, reading.lasting, *table, max_line_table);

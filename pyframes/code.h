@@ -23,6 +23,7 @@ struct Code {
   std::string name;
   std::string qualified_name;  // the name before 3.11
   std::string file;
+  bool name_unread = false, file_unread = false;  // else an empty text is what it is called
   std::int32_t first_line = 0;
   std::int32_t flags = 0;                     // co_flags
   std::int32_t first_traceable = 0;           // index of the first RESUME in 2-byte units; 0 before 3.11
