@@ -232,6 +232,18 @@ void Attachment::State::compare_maps(StopReport& report) {
   maps_text = std::move(*text);
 }
 
+namespace {
+
+// glibc and musl put a thread's control block, which fs_base points to, above its stack in the same mapping.
+// What follows it may be the next thread's guard pages and stack: from glibc 2.42 on they are one mapping.
+Address stack_end(const Mapping& mapping, const Registers& registers) {
+  const Address control_block(registers.fs_base);
+  const bool above = control_block.value > registers.rsp && mapping.range.contains(control_block);
+  return above ? control_block : mapping.range.end();
+}
+
+}  // namespace
+
 void Attachment::State::copy_stacks(const HoldOptions& options) {
   const std::uint64_t threads = std::max<std::uint64_t>(1, target.threads.size());
   const std::uint64_t most = std::min(options.stack_bytes, std::max(least_stack, all_stacks / threads));
@@ -246,7 +258,7 @@ void Attachment::State::copy_stacks(const HoldOptions& options) {
       continue;
     }
     const Address begin = sp - std::min(red_zone, sp - mapping->range.begin);
-    thread.stack = Range{begin, std::min(most, mapping->range.end() - begin)};
+    thread.stack = Range{begin, std::min(most, stack_end(*mapping, *thread.registers) - begin)};
     stacks.push_back(thread.stack);
   }
   target.memory->prefetch(stacks);
@@ -445,7 +457,6 @@ Result<Attachment> Attachment::prepare(pid_t pid) {
                  "process " + std::to_string(pid) + " has no memory of its own: it is a thread of the kernel",
                  ""};
   }
-  if (Result<void> done = state->read_threads(); !done) return std::move(done).error();
   return Attachment(std::move(state));
 }
 
