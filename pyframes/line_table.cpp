@@ -12,10 +12,10 @@ int line_or_none(std::int64_t line) {
   return static_cast<int>(line);
 }
 
+// Up to 3.10 a table says where a statement begins, and not where it ends.
 SourcePosition only_line(std::int64_t line) {
   SourcePosition position;
   position.line = line_or_none(line);
-  position.end_line = position.line;
   return position;
 }
 
@@ -132,7 +132,7 @@ SourcePosition position_in_linetable(std::span<const std::uint8_t> table, std::i
 
 SourcePosition position_in_location_table(std::span<const std::uint8_t> table, std::int32_t first_line,
                                           std::int64_t instruction) {
-  if (instruction < 0) return only_line(first_line);
+  if (instruction < 0) return {line_or_none(first_line), line_or_none(first_line), 0, 0};
   std::int64_t line = first_line;
   std::int64_t end = 0;
   // The first byte of an entry has its highest bit set, no other byte has.
