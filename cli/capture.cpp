@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <utility>
+#include <vector>
 
 #include "attach/attachment.h"
 #include "pyframes/python_reader.h"
@@ -33,7 +34,8 @@ attach::Error not_found(attach::Error error, const attach::Target& target) {
 
 void walk_native(report::Snapshot& snapshot, attach::Target& target, bool& deadline_passed,
                  Deadline deadline) {
-  unwinder::Unwinder unwinder(target.modules, *target.files);
+  unwinder::Unwinder unwinder(target.modules, *target.files, target.mappings);
+  std::vector<unwinder::NativeStack*> walked;
   for (report::SnapshotThread& thread : snapshot.threads) {
     if (!thread.os.registers) {
       thread.native.gap = thread.os.gap.empty() ? "its registers were not read" : thread.os.gap;
@@ -44,10 +46,11 @@ void walk_native(report::Snapshot& snapshot, attach::Target& target, bool& deadl
       thread.native.gap = kDeadlineGap;
       continue;
     }
-    thread.native = unwinder.walk(*thread.os.registers, *target.memory);
-    unwinder.symbolize(thread.native);
+    thread.native = unwinder.walk(*thread.os.registers, *target.memory, *target.lasting);
     thread.native_walked = true;
+    walked.push_back(&thread.native);
   }
+  unwinder.symbolize(walked);
 }
 
 }  // namespace
