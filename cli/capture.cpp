@@ -20,16 +20,14 @@ bool passed(Deadline deadline) {
   return std::chrono::steady_clock::now() >= deadline;
 }
 
-// What the runtime was not found for: a process that ended under us is told apart from one that is not
-// Python.
-attach::Error not_found(attach::Error error, const attach::Target& target) {
-  const std::string directory = "/proc/" + std::to_string(target.process.pid) + "/exe";
+// A process that ended under us is told apart from one that is not Python.
+attach::Error no_runtime(attach::Error error, const attach::Process& process) {
+  const std::string name = "process " + std::to_string(process.pid);
   char link[1];
-  if (error.code == attach::ErrorCode::not_python && ::readlink(directory.c_str(), link, sizeof link) < 0) {
-    return {attach::ErrorCode::process_ended, "process " + std::to_string(target.process.pid) + " has ended",
-            ""};
+  if (::readlink(("/proc/" + std::to_string(process.pid) + "/exe").c_str(), link, sizeof link) < 0) {
+    return {attach::ErrorCode::process_ended, name + " has ended", ""};
   }
-  return error;
+  return std::move(error).within(process.executable.empty() ? name : name + " (" + process.executable + ")");
 }
 
 void walk_native(report::Snapshot& snapshot, attach::Target& target, bool& deadline_passed,
@@ -61,7 +59,7 @@ attach::Result<Capture> capture(pid_t pid, const Options& options, Deadline dead
   attach::Target& target = attachment->target();
 
   attach::Result<pyframes::Runtime> runtime = pyframes::find_runtime(target);
-  if (!runtime) return not_found(std::move(runtime).error(), target);
+  if (!runtime) return no_runtime(std::move(runtime).error(), target.process);
 
   const pyframes::ReadOptions read{.locals = options.locals, .redact = options.redact};
   const attach::HoldOptions hold{
