@@ -2,7 +2,9 @@
 #include <dirent.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -395,6 +397,31 @@ TEST_F(HoldTest, AnExecveMeanwhileDoesNotHang) {
   RecordProperty("held", held);
   RecordProperty("ended", ended);
   EXPECT_EQ(::kill(pid(), 0), 0);
+}
+
+TEST_F(HoldTest, AnotherTracerIsNamed) {
+  ASSERT_TRUE(start({"threads", "4"}));
+  Attachment attachment = prepare();
+  int ready[2] = {-1, -1};
+  ASSERT_EQ(::pipe(ready), 0);
+  const pid_t tracer = ::fork();
+  if (tracer == 0) {
+    for (const pid_t tid : tids_of(pid())) ::ptrace(PTRACE_SEIZE, tid, nullptr, nullptr);
+    static_cast<void>(!::write(ready[1], "x", 1));
+    for (;;) ::pause();
+  }
+  char byte = 0;
+  ASSERT_EQ(::read(ready[0], &byte, 1), 1);
+  const Result<StopReport> report = attachment.hold(patient(), [](Target&) { FAIL() << "it is not ours"; });
+  ::kill(tracer, SIGKILL);
+  ::waitpid(tracer, nullptr, 0);
+  ::close(ready[0]);
+  ::close(ready[1]);
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().code, ErrorCode::already_traced) << report.error().message;
+  const Result<StopReport> again = attachment.hold(patient(), [](Target&) {});
+  EXPECT_TRUE(again);
+  expect_goes_on({0, 2});
 }
 
 TEST_F(HoldTest, AnEndMeanwhileIsAnError) {

@@ -10,6 +10,7 @@
 
 #include <chrono>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <set>
 #include <string>
@@ -118,7 +119,10 @@ TEST(KilledTracer, LeavesNoThreadStopped) {
   Result<Attachment> attachment = Attachment::prepare(target.pid());
   ASSERT_TRUE(attachment) << attachment.error().message;
   std::vector<pid_t> tids;
-  for (const attach::ThreadState& thread : attachment->target().threads) tids.push_back(thread.tid);
+  for (const auto& entry :
+       std::filesystem::directory_iterator("/proc/" + std::to_string(target.pid()) + "/task")) {
+    tids.push_back(std::stoi(entry.path().filename()));
+  }
   ASSERT_EQ(tids.size(), 4u);
   const auto counters = [&] {
     std::vector<std::uint64_t> values;
