@@ -1,5 +1,7 @@
 #!/usr/bin/python3
-"""How long pythreads holds a target, against the least that is possible: bench.py PYTHREADS BARE_STOP [options].
+"""How long pythreads holds a target, against the least that is possible.
+
+    bench.py --pythreads build/release/pythreads --build build/release [--check]
 
 The held time (`pause_ms`: first PTRACE_INTERRUPT to last PTRACE_DETACH) is compared with bare_stop's, the runs of
 both interleaved, so that what disturbs the machine disturbs both. Medians. The whole run is measured from fork to
@@ -65,13 +67,14 @@ def measure(target, executable, bare_stop, rounds, options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("pythreads")
-    parser.add_argument("bare_stop")
+    parser.add_argument("--pythreads", required=True)
+    parser.add_argument("--build", required=True, help="the build's folder: it holds tests/bench/bare_stop")
     parser.add_argument("--rounds", type=int, default=31)
     parser.add_argument("--interpreter", action="append", help="names of interpreters.py; the system's without it")
     parser.add_argument("--check", action="store_true", help="exit 1 if a promise is not kept")
     arguments = parser.parse_args()
     wanted = arguments.interpreter
+    bare_stop = os.path.join(arguments.build, "tests", "bench", "bare_stop")
     found = [
         each
         for each in interpreters.find_interpreters()
@@ -88,7 +91,7 @@ def main():
             deep = str(TESTS / "bench" / "deep_threads.py")
             with scoped_target.ScopedTarget(interpreter, deep, [str(threads), "20"]) as target:
                 for options in ([], ["--native"]):
-                    got = measure(target, arguments.pythreads, arguments.bare_stop, arguments.rounds, options)
+                    got = measure(target, arguments.pythreads, bare_stop, arguments.rounds, options)
                     ratio = got["held"] / got["bare"]
                     print(
                         f"{interpreter['name']:16} {threads:7} {' '.join(options) or '-':9} {got['bare']:7.2f}"

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """pythreads is killed at each of its system calls: the target goes on as if nothing had been.
 
-PYTHREADS_KILLER names the built killer. PYTHREADS_KILL_EACH=1 kills at each call; without it at about 60 of them,
+PYTHREADS_KILLER names the built killer. PYTHREADS_KILL_EACH=1 (or PYTHREADS_TEST_ALL) kills at each call; without it at about 60 of them,
 spread evenly.
 """
 
@@ -18,6 +18,7 @@ import busy_target  # noqa: E402
 import program  # noqa: E402
 
 POINTS = 60
+EACH = os.environ.get("PYTHREADS_KILL_EACH") or os.environ.get("PYTHREADS_TEST_ALL")
 
 
 class Killed(unittest.TestCase):
@@ -42,7 +43,7 @@ class Killed(unittest.TestCase):
             with busy_target.BusyTarget(busy_target.system_python()) as target:
                 ended, count, status = self.kill_at(target, 0, *options)
                 self.assertEqual((ended, status), ("ended", "0"))
-                step = 1 if os.environ.get("PYTHREADS_KILL_EACH") else max(1, int(count) // POINTS)
+                step = 1 if EACH else max(1, int(count) // POINTS)
                 killed = 0
                 # Other looks need more or fewer calls than the first: until one comes to its end.
                 for number in range(1, 2 * int(count), step):

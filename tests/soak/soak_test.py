@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """Many dumps in a row of a program that checks itself: nothing is lost, nothing stays stopped.
 
-PYTHREADS_SOAK_DUMPS says how many (100 without it), PYTHREADS_SOAK_INTERPRETERS on which (the system's).
+PYTHREADS_SOAK_DUMPS says how many (without it 100, with PYTHREADS_TEST_ALL 1,000), PYTHREADS_SOAK_INTERPRETERS on
+which (the system's; `all`).
 """
 
 import json
@@ -18,7 +19,7 @@ import busy_target  # noqa: E402
 import interpreters  # noqa: E402
 import program  # noqa: E402
 
-DUMPS = int(os.environ.get("PYTHREADS_SOAK_DUMPS", "100"))
+DUMPS = int(os.environ.get("PYTHREADS_SOAK_DUMPS") or (1000 if os.environ.get("PYTHREADS_TEST_ALL") else 100))
 WAYS = [["--json"], [], ["--native"], ["--json", "--native", "--locals"], ["--locals"]]
 
 
