@@ -109,6 +109,7 @@ constexpr Value values[] = {
      8,
      PYTHREADS_FIELD(thread_state.datastack_chunk.offset)},
     {"holds_gil", {-1, -1, 272}, thread_state, 4, PYTHREADS_FIELD(thread_state.holds_gil.offset)},
+    {"gil_requested", {-1, -1, 280}, thread_state, 4, PYTHREADS_FIELD(thread_state.gil_requested.offset)},
     {"current_exception",
      {-1, -1, 288},
      thread_state,

@@ -55,6 +55,11 @@ std::string waiter_evidence(GilWord word, Address gil) {
   return "";
 }
 
+// 3.15 on the thread state itself says so, also between two futex calls.
+bool is_inside_take_gil(const RuntimeLayout& layout, const ThreadCopy& thread) {
+  return thread.tstate.get(layout.thread_state.gil_requested).value_or(0) != 0;
+}
+
 struct Place {
   const ThreadCopy* copy = nullptr;
   PyThread* state = nullptr;
@@ -113,7 +118,8 @@ void read_gil_of(Reading& reading, const RuntimeCopy& copy, const InterpreterCop
       if (holder->copy->os_thread) {
         gil.holder_tid = holder->copy->os_thread->tid;
         const std::optional<Address> word = futex_word(*holder->copy->os_thread);
-        gil.handing_over = word && find_gil_word(layout, gil.address, *word) != GilWord::none;
+        gil.handing_over = (word && find_gil_word(layout, gil.address, *word) != GilWord::none) ||
+                           is_inside_take_gil(layout, *holder->copy);
         if (gil.handing_over)
           thread.gil_evidence += "; it was just handed over, the thread has not left take_gil yet";
       }
@@ -129,11 +135,14 @@ void read_gil_of(Reading& reading, const RuntimeCopy& copy, const InterpreterCop
     const attach::ThreadState* os_thread = interpreter.threads[j].os_thread;
     if (!os_thread || thread.holds_gil || os_thread->tid == gil.holder_tid) continue;
     const std::optional<Address> word = futex_word(*os_thread);
-    if (!word) continue;
-    const GilWord which = find_gil_word(layout, gil.address, *word);
-    if (which == GilWord::none) continue;
-    thread.waits_for_gil = true;
-    thread.gil_evidence = waiter_evidence(which, gil.address);
+    const GilWord which = word ? find_gil_word(layout, gil.address, *word) : GilWord::none;
+    if (which != GilWord::none) {
+      thread.waits_for_gil = true;
+      thread.gil_evidence = waiter_evidence(which, gil.address);
+    } else if (is_inside_take_gil(layout, interpreter.threads[j])) {
+      thread.waits_for_gil = true;
+      thread.gil_evidence = "its thread state has asked for the GIL at " + hex(gil.address);
+    }
   }
 }
 

@@ -3,8 +3,9 @@
 // The holder is `last_holder` while `locked` is 1. A waiter is a thread that sleeps on a futex word inside
 // one of the GIL's four pthread objects; what glibc keeps where inside them has changed often, so whole
 // ranges are asked. take_gil waits in a loop of 5 ms: between two futex calls a waiter runs, and then nothing
-// is said of it here. A holder that still sleeps there was handed the GIL and has not run since. On
-// free-threaded builds with the GIL off there is none. Source: Python/ceval_gil.c at v3.8.0 to v3.15.0.
+// is said of it here, unless its own thread state does (gil_requested, 3.15). A holder that still sleeps
+// there was handed the GIL and has not run since. On free-threaded builds with the GIL off there is none.
+// Source: Python/ceval_gil.c at v3.8.0 to v3.15.0.
 #pragma once
 
 #include "pyframes/python_state.h"

@@ -231,6 +231,7 @@ struct RuntimeLayout {
     IntField state;  // 3.13 on: _Py_THREAD_DETACHED 0, ATTACHED 1, SUSPENDED 2
     BitField status_active, status_holds_gil, status_finalizing;  // _status, 3.12 on
     IntField holds_gil;                                           // 3.14 on
+    IntField gil_requested;                                       // 3.15 on: it is inside take_gil
     Field<std::uint64_t> eval_breaker;                            // 3.13 on
     PointerField critical_section;
   } thread_state{};

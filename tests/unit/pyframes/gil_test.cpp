@@ -129,6 +129,25 @@ TEST(GilOfFreeThreadedBuilds, IsNoneWhileItIsOff) {
   EXPECT_EQ(built.state.interpreters[0].gil_gap, "");
 }
 
+TEST(GilOf315, IsWaitedForByAThreadBetweenTwoFutexCalls) {
+  BuiltRuntime built(layouts::cpython_3_15_2);
+  const Address gil = make_gil(built);
+  const Address holder = built.add_thread(10, 0x1000);
+  const Address waiter = built.add_thread(11, 0x2000);
+  built.add_thread(12, 0x3000);
+  built.objects.set(gil, built.runtime.layout.gil.last_holder, holder);
+  built.objects.set(gil, built.runtime.layout.gil.locked, 1);
+  built.objects.set(waiter, built.runtime.layout.thread_state.gil_requested, 1);
+  built.copy_all();
+  Reading reading = built.reading();
+  read_gil(reading, built.copy, built.state);
+  ASSERT_TRUE(built.state.interpreters[0].gil);
+  EXPECT_FALSE(built.state.interpreters[0].gil->handing_over);
+  EXPECT_FALSE(built.thread(0).waits_for_gil);
+  EXPECT_TRUE(built.thread(1).waits_for_gil);
+  EXPECT_FALSE(built.thread(2).waits_for_gil);
+}
+
 TEST(GilThatCannotBeRead, LeavesAGap) {
   BuiltRuntime built(layouts::cpython_3_14_10);
   built.objects.set(built.interpreter, built.runtime.layout.interpreter.ceval_gil, Address(0x10));

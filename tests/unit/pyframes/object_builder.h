@@ -15,6 +15,7 @@
 #include "pyframes/layouts/cpython_3_11.h"
 #include "pyframes/layouts/cpython_3_13.h"
 #include "pyframes/layouts/cpython_3_14.h"
+#include "pyframes/layouts/cpython_3_15.h"
 #include "pyframes/layouts/cpython_3_8.h"
 #include "pyframes/objects.h"
 #include "pyframes/reading.h"
@@ -260,7 +261,6 @@ struct BuiltRuntime {
       state.interpreters[0].threads.emplace_back();
       state.interpreters[0].threads[i].tstate = tstates[i];
       state.interpreters[0].threads[i].ident = target.threads[i].registers->fs_base;
-      state.interpreters[0].threads[i].tid = target.threads[i].tid;
     }
   }
 
