@@ -49,7 +49,9 @@ void add_header(const Document& document, const doc::Process& process, TextLines
 
 void add_notes(const Document& document, const doc::Process& process, TextLines& lines) {
   if (process.python && process.python->layout == "extrapolated") {
-    lines.add("  note: this CPython is newer than any that was tried; its own offsets were used");
+    lines.add(
+        "  note: this CPython is newer than any that was tried; its layout is extrapolated from what it says "
+        "of itself");
   }
   if (document.source.kind == "live" && !process.pause_ms) {
     lines.add("  note: it was not held while it was read, so facts may disagree");
