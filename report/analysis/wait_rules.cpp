@@ -248,6 +248,15 @@ constexpr std::array rules{
              Status::waiting,
              Certainty::certain,
              "the kernel has it inside a call that writes"},
+    WaitRule{"sleep-without-descriptors",
+             no_descriptors,
+             poll_calls,
+             {},
+             "sleep",
+             Status::waiting,
+             Certainty::certain,
+             "the kernel has it inside a call that waits for descriptors, and it names none: time.sleep up "
+             "to 3.10"},
     WaitRule{"poll-call",
              any,
              poll_calls,
@@ -359,6 +368,24 @@ Facts facts_of(const JoinedThread& thread) {
   return facts;
 }
 
+// select(2) and pselect6 begin with the number of descriptors, poll(2) and ppoll have it second.
+bool names_no_descriptors(const attach::KernelWait& call) {
+  switch (call.number) {
+#ifdef SYS_poll
+    case SYS_select:
+      return call.arguments[0] == 0;
+    case SYS_poll:
+      return call.arguments[1] == 0;
+#endif
+    case SYS_pselect6:
+      return call.arguments[0] == 0;
+    case SYS_ppoll:
+      return call.arguments[1] == 0;
+    default:
+      return false;
+  }
+}
+
 const WaitingCall* find_call(std::span<const WaitingCall> calls, const attach::KernelWait* call) {
   if (call == nullptr) return nullptr;
   const auto found = std::find_if(calls.begin(), calls.end(),
@@ -382,6 +409,8 @@ bool has_fact(WaitFact fact, const Facts& facts) {
       return facts.asleep;
     case WaitFact::stopped:
       return facts.stopped;
+    case WaitFact::no_descriptors:
+      return facts.call != nullptr && names_no_descriptors(*facts.call);
   }
   return false;
 }

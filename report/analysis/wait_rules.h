@@ -16,11 +16,12 @@ namespace pythreads::report {
 // Facts of CPython that a row may need besides the system call.
 enum class WaitFact {
   any,
-  gil,      // the word it sleeps on is one of the GIL's
-  lock,     // it was found to sleep on a threading.Lock
-  rlock,    // … on a threading.RLock
-  asleep,   // the kernel says it sleeps, and where could not be read
-  stopped,  // by a job control signal
+  gil,             // the word it sleeps on is one of the GIL's
+  lock,            // it was found to sleep on a threading.Lock
+  rlock,           // … on a threading.RLock
+  asleep,          // the kernel says it sleeps, and where could not be read
+  stopped,         // by a job control signal
+  no_descriptors,  // its select or poll names no descriptor: that is a sleep
 };
 
 // Where a system call keeps its time limit.

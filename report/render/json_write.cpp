@@ -1,6 +1,7 @@
 // Written by hand and not through the library's tree: 200 threads of 900 frames are four million values,
 // which as a tree take hundreds of MiB, and as text are written in one pass. Numbers are printed so that they
 // are read back as the same.
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstdint>
@@ -114,7 +115,10 @@ class Writer {
     }
   }
 
-  void put(const std::vector<doc::Detail>& details) {
+  // Sorted by name, so that what was read back is written as it was.
+  void put(std::vector<doc::Detail> details) {
+    std::sort(details.begin(), details.end(),
+              [](const doc::Detail& a, const doc::Detail& b) { return a.name < b.name; });
     const bool outer_first = first_;
     const bool outer_inline = inline_;
     first_ = inline_ = true;

@@ -209,6 +209,47 @@ Document two_processes() {
   return report::compose(both, report::analyse(both), from);
 }
 
+// What later stages will fill: tasks, looks, candidates, names. So that the schema is held against each
+// object.
+Document every_field() {
+  namespace doc = report::document;
+  SnapshotBuilder app(80);
+  app.thread(80, "MainThread").frame("/srv/a.py", 5, "f").waits_for(lock(0x7010));
+  app.thread(81, "one").frame("/srv/a.py", 6, "g").holds(lock(0x7010), 0, 6).runs();
+  app.thread(82, "two").frame("/srv/a.py", 7, "h").holds(lock(0x7010), 0, 7).runs();
+  Document document = composed(app);
+  document.looks.push_back({"2026-01-02T03:04:04.678Z", 1.5, report::Verdict::running});
+  document.source.disturbed.push_back({81, "epoll_wait", "EINTR"});
+  doc::Process& process = document.processes[0];
+  process.role = "gunicorn worker";
+  process.resources[0].name = "app.lock";
+  process.resources[0].detail = {{"unfinished", doc::Number{3}}, {"maxsize", std::monostate()}};
+  doc::Wait wait = *process.threads[0].wait;
+  wait.target = doc::Node{80, {}, "t1"};
+  wait.descriptor = doc::Descriptor{5, "pipe", "process 90"};
+  wait.ends_in_ms = 12.5;
+  wait.since_ms = 1000;
+  process.threads[0].wait = wait;
+  process.threads[0].trigger = "finalizer";
+  process.threads[0].exception = doc::Exception{"ValueError", "text", doc::RaisedAt{"/srv/a.py", 4}, {}};
+  doc::Task task;
+  task.id = "t1";
+  task.flavour = "asyncio";
+  task.name = "Task-1";
+  task.frames = process.threads[1].frames;
+  task.wait = wait;
+  task.holds = process.threads[1].holds;
+  task.thread = 80;
+  process.tasks.push_back(task);
+  doc::Resource resource = process.resources[0];
+  resource.id = "80:r9";
+  resource.same_as = {"80:r1"};
+  resource.owner = doc::Owner{{80, {}, "t1"}, report::Certainty::inferred, {"rule", "text"}};
+  resource.candidates = {{{80, {}, "t1"}, {"rule", "text"}}};
+  process.resources.push_back(resource);
+  return document;
+}
+
 const std::vector<Golden>& goldens() {
   static const std::vector<Golden> all{
       {"rlock_deadlock",
@@ -224,6 +265,7 @@ const std::vector<Golden>& goldens() {
       {"gaps_and_states", gaps_and_states, {{"", {}}}},
       {"failure", failure, {{"", {}}}},
       {"two_processes", two_processes, {{"", {}}}},
+      {"every_field", every_field, {{"", {}}}},
   };
   return all;
 }

@@ -97,6 +97,8 @@ std::vector<Case> cases() {
       {"poll-call", "poll", Status::waiting, false, call(SYS_poll, 0x7000, 1, 0xffffffff)},
       {"poll-call", "poll", Status::waiting, true, call(SYS_epoll_wait, 4, 0, 64, 500)},
       {"poll-call", "poll", Status::waiting, true, call(SYS_select, 1, 0, 0, 0, 0x7ffc)},
+      {"sleep-without-descriptors", "sleep", Status::waiting, true, call(SYS_select, 0, 0, 0, 0, 0x7ffc)},
+      {"sleep-without-descriptors", "sleep", Status::waiting, true, call(SYS_poll, 0, 0, 500)},
       {"sleep-call", "sleep", Status::waiting, true, call(SYS_clock_nanosleep)},
       {"accept-call", "accept", Status::waiting, std::nullopt, call(SYS_accept4, 5)},
       {"connect-call", "connect", Status::waiting, std::nullopt, call(SYS_connect, 5)},
