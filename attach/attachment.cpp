@@ -453,6 +453,13 @@ Result<Attachment> Attachment::prepare(pid_t pid) {
     Result<Process> now = state->dir.read_process();
     if (!now) return std::move(now).error();
     if (now->state == 'Z') return explain_ptrace_failure(state->dir, pid, EPERM);
+    // A process gives its memory back some time before it is a zombie.
+    const Result<std::string> text = state->dir.read_file("stat", 4096);
+    const std::optional<StatLine> stat = text ? parse_stat(*text) : std::nullopt;
+    constexpr std::uint64_t kernel_thread = 0x00200000;  // PF_KTHREAD, include/linux/sched.h
+    if (!stat || (stat->flags & kernel_thread) == 0) {
+      return Error{ErrorCode::process_ended, "process " + std::to_string(pid) + " has ended", ""};
+    }
     return Error{ErrorCode::not_python,
                  "process " + std::to_string(pid) + " has no memory of its own: it is a thread of the kernel",
                  ""};
