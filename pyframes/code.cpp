@@ -33,6 +33,7 @@ std::optional<std::string> read_text(Reading& reading, Code& code, std::optional
     add_gap(code, what, text.error());
     return std::nullopt;
   }
+  if (text->cut) text->text += "…";
   return std::move(text->text);
 }
 
