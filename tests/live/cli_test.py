@@ -196,7 +196,7 @@ class Cli(unittest.TestCase):
     def test_not_permitted_for_another_user(self):
         if os.geteuid() != 0:
             error = self.assert_failure(77, "not_permitted", "dump", 1)
-            self.assertIn("user", error["message"])
+            self.assertIn("uid", error["message"])
             return
         with tempfile.TemporaryDirectory() as folder:
             os.chmod(folder, 0o755)
@@ -211,7 +211,7 @@ class Cli(unittest.TestCase):
                     )
                 finally:
                     os.environ["PYTHREADS_EXECUTABLE"] = before
-                self.assertIn("user", error["message"])
+                self.assertIn("uid", error["message"])
                 self.assertEqual({state for state, _ in target.states().values()}, {"S"})
 
     def test_not_dumpable(self):
@@ -235,16 +235,28 @@ class Cli(unittest.TestCase):
 
     def test_already_traced(self):
         with scoped_target.ScopedTarget(SYSTEM, "generators") as target:
+            tids = [str(each) for each in target.tids]
+            with Process("/usr/bin/python3", str(HERE / "traces.py"), *tids) as tracer:
+                self.assertEqual(tracer.stdout.readline(), b"traced\n")
+                error = self.assert_failure(77, "already_traced", "dump", target.pid)
+                self.assertIn(str(tracer.pid), error["message"])
+                self.assertEqual(set(target.states().values()), {("S", tracer.pid)})
+
+    def test_one_thread_is_already_traced(self):
+        with scoped_target.ScopedTarget(SYSTEM, "generators") as target:
             for tid in (target.pid, target.tids[-1]):
-                with Process(sys.executable, str(HERE / "traces.py"), str(tid)) as tracer:
+                with Process("/usr/bin/python3", str(HERE / "traces.py"), str(tid)) as tracer:
                     self.assertEqual(tracer.stdout.readline(), b"traced\n")
-                    if tid == target.pid:
-                        error = self.assert_failure(77, "already_traced", "dump", target.pid)
-                        self.assertIn(str(tracer.pid), error["message"])
-                    else:
-                        # One thread has a tracer of its own: refused, or read without it and said so.
-                        done = program.run("dump", target.pid, "--json")
-                        self.assertIn(done.returncode, (0, 77), done.stderr)
+                    done = program.run("dump", target.pid, "--json")
+                    self.assertEqual(done.returncode, 0, done.stderr)
+                    document = json.loads(done.stdout)
+                    self.assertEqual(schema_check.problems(document), [])
+                    threads = {each["tid"]: each for each in document["processes"][0]["threads"]}
+                    # It is read as it ran, and that is said.
+                    self.assertEqual([each for each in threads if not threads[each]["held"]], [tid])
+                    self.assertTrue(threads[tid]["frames"])
+                    gaps = [each for each in document["processes"][0]["gaps"] if str(tid) in each["where"]]
+                    self.assertTrue(gaps)
                     states = target.states()
                     self.assertEqual(states.pop(tid), ("S", tracer.pid))
                     self.assertEqual({tracer_pid for _, tracer_pid in states.values()}, {0})

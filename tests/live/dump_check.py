@@ -18,7 +18,7 @@ def shown(text):
 
 def cut(text, limit):
     """As `shown`, of a name no longer than pythreads reads."""
-    return shown(text if text is None else text[:limit])
+    return shown(text if text is None or len(text) <= limit else text[:limit] + "…")
 
 
 def holds(expected, found):

@@ -3,7 +3,7 @@
 import re
 
 import faulthandler_text
-from dump_check import MAX_NAME, shown
+from dump_check import MAX_NAME, cut, shown
 
 SHORT = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
 # What differs between two looks at a process that rests.
@@ -67,7 +67,7 @@ def check(truth, text):
     for thread in truth["threads"]:
         if thread["moving"]:
             continue
-        expected = [(escaped(each["file"]), each["line"], escaped(each["function"][:MAX_NAME])) for each in thread["frames"]]
+        expected = [(escaped(each["file"]), each["line"], escaped(cut(each["function"], MAX_NAME))) for each in thread["frames"]]
         if found.get(thread["ident"]) != expected:
             problems.append(f"text of {thread['name']!r}: {expected[:4]}, is {(found.get(thread['ident']) or [])[:4]}")
     if len(found) != len(truth["threads"]):

@@ -1,4 +1,4 @@
-"""Traces a thread, as a debugger would: traces.py TID. Says `traced` and waits for the end of its input."""
+"""Traces threads, as a debugger would: traces.py TID…. Says `traced` and waits for the end of its input."""
 
 import ctypes
 import os
@@ -9,7 +9,8 @@ PTRACE_SEIZE = 0x4206
 ptrace = ctypes.CDLL(None, use_errno=True).ptrace
 ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
 ptrace.restype = ctypes.c_long
-if ptrace(PTRACE_SEIZE, int(sys.argv[1]), None, None) != 0:
-    sys.exit(os.strerror(ctypes.get_errno()))
+for tid in sys.argv[1:]:
+    if ptrace(PTRACE_SEIZE, int(tid), None, None) != 0:
+        sys.exit(os.strerror(ctypes.get_errno()))
 os.write(1, b"traced\n")
 os.read(0, 1)

@@ -43,6 +43,7 @@ FUNCTION_NAMES = {
     "space": " ",
     "long": "long" * 200,
     "long wide": "\u4e2d" * 600,
+    "too long": "long" * 700,
     "delete": "a\x7fb\x80c\x9fd\xa0e",
 }
 
