@@ -153,15 +153,19 @@ std::optional<std::int64_t> instruction_of(Reading& reading, const FrameCopy& fr
 
 namespace {
 
-SourcePosition position_of(const RuntimeLayout& layout, const FrameCopy& frame, const Code& code,
+SourcePosition position_of(Reading& reading, const FrameCopy& frame, const Code& code,
                            std::optional<std::int64_t> instruction) {
+  const RuntimeLayout& layout = reading.layout();
   // 3.10 keeps the line in f_lineno while the frame is traced, and 0 there otherwise.
   if (layout.instruction_style == InstructionStyle::unit_index) {
     std::int32_t traced = frame.frame.get(layout.frame_object.f_lineno).value_or(0);
-    if (traced > 0) return {traced, traced, 0, 0};
+    if (traced > 0) return {traced, 0, 0, 0};
   }
   if (!instruction) return {};
-  return find_position(layout.line_table, code.line_table, code.first_line, *instruction);
+  // A recursion stands a thousand times at one place, and a table is read from its start each time.
+  auto [known, fresh] = reading.positions.try_emplace({code.address, *instruction});
+  if (fresh) known->second = find_position(layout.line_table, code.line_table, code.first_line, *instruction);
+  return known->second;
 }
 
 bool is_incomplete(const RuntimeLayout& layout, const FrameCopy& frame, const Code& code,
@@ -218,7 +222,7 @@ void read_frame(Reading& reading, const FrameCopy& copy, PyThread& thread) {
   if (!known.gap.empty()) thread.gaps.push_back("code " + hex(known.address) + ": " + known.gap);
   if (!instruction)
     thread.gaps.push_back("frame " + hex(copy.address) + ": its instruction could not be found");
-  SourcePosition position = position_of(layout, copy, known, instruction);
+  SourcePosition position = position_of(reading, copy, known, instruction);
   frame.line = position.line;
   frame.end_line = position.end_line;
   frame.column = position.column;

@@ -38,13 +38,15 @@ class EntryReader {
 
   std::int64_t byte() { return at_ < table_.size() ? table_[at_++] : 0; }
 
-  // Six bits a byte, lowest first; bit 6 says that another follows. What is past 36 bits is no line or column
-  // of CPython's and is dropped, so that no sum of a table's values overflows.
+  // Six bits a byte, lowest first; bit 6 says that another follows. No line or column of CPython's takes more
+  // than six bytes: one that goes on is cut, or a table of nothing else would be read once for each of its
+  // entries.
   std::int64_t varint() {
+    constexpr unsigned most_bits = 36;
     std::uint64_t value = 0;
-    for (unsigned shift = 0; at_ < table_.size(); shift += 6) {
+    for (unsigned shift = 0; shift < most_bits && at_ < table_.size(); shift += 6) {
       std::uint8_t next = table_[at_++];
-      if (shift <= 30) value |= static_cast<std::uint64_t>(next & 63) << shift;
+      value |= static_cast<std::uint64_t>(next & 63) << shift;
       if ((next & 64) == 0) break;
     }
     return static_cast<std::int64_t>(value);

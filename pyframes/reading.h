@@ -14,9 +14,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "attach/address.h"
@@ -41,10 +43,11 @@ struct Reading {
   bool held = false;
 
   // What was already read of this look, by the address in the target.
-  std::unordered_map<attach::Address, std::shared_ptr<const Code>> codes;
-  std::unordered_map<attach::Address, std::string> module_names;  // by f_globals
-  std::unordered_map<attach::Address, std::string> type_names;
-  attach::Address code_type;  // PyCode_Type, once an object of it was seen
+  std::unordered_map<attach::Address, std::shared_ptr<const Code>> codes{};
+  std::map<std::pair<attach::Address, std::int64_t>, SourcePosition> positions{};  // by code and instruction
+  std::unordered_map<attach::Address, std::string> module_names{};                 // by f_globals
+  std::unordered_map<attach::Address, std::string> type_names{};
+  attach::Address code_type{};  // PyCode_Type, once an object of it was seen
 
   const RuntimeLayout& layout() const { return runtime.layout; }
 };
