@@ -26,6 +26,7 @@
 #include "attach/permission.h"
 #include "attach/proc_dir.h"
 #include "attach/proc_parse.h"
+#include "attach/restart_check.h"
 
 namespace pythreads::attach {
 namespace {
@@ -349,8 +350,11 @@ Result<StopReport> Attachment::State::look(const HoldOptions& options,
     if (Result<void> done = refresh_mappings(); !done) return std::move(done).error();
     if (Result<void> done = read_threads(); !done) return std::move(done).error();
     if (!options.stop) return look_without_stop(read);
+    RestartCheck restart = check_restart(dir, task.get(), stat.get(), target.threads);
     int failed = 0;
-    Result<StopReport> report = look_at_stop(options, read, failed);
+    Result<StopReport> report =
+        restart.denied ? look_without_stop(read) : look_at_stop(options, read, failed);
+    if (report && !restart.gap.empty()) report->gaps.push_back(std::move(restart.gap));
     if (failed == 0 || failed == EAGAIN) return report;
     const LiveMemory now(memory_tid, mem, LiveMemory::Identity::checked);
     if (!now.still_there()) return ended_before();

@@ -1,5 +1,6 @@
 #include "attach/kernel_wait.h"
 
+#include <linux/futex.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -8,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 #include <string>
 
 namespace pythreads::attach {
@@ -119,16 +121,20 @@ std::optional<std::uint64_t> asked_for(const DisturbedCall& call, const Register
   return std::nullopt;
 }
 
+constexpr long futex_wait_number = 455;  // since 6.7, not in older headers
+
 // The calls that set a restart block (-516): SYS_restart_syscall stands for one of these and no other.
 struct RestartedCall {
   long number;
+  std::string_view name;
   std::string_view wait_channel;  // a part of it
 };
 constexpr RestartedCall restarted_calls[] = {
-    {SYS_futex, "futex"},
-    {SYS_poll, "poll"},
-    {SYS_clock_nanosleep, "nanosleep"},
-    {SYS_nanosleep, "nanosleep"},
+    {SYS_futex, "futex", "futex"},
+    {futex_wait_number, "futex_wait", "futex"},
+    {SYS_poll, "poll", "poll"},
+    {SYS_clock_nanosleep, "clock_nanosleep", "nanosleep"},
+    {SYS_nanosleep, "nanosleep", "nanosleep"},
 };
 
 // `mov $number, %eax; syscall` ends where the instruction pointer stands, or `xor`-free variants that don't
@@ -177,6 +183,32 @@ void resolve_restart(KernelWait& wait, std::string_view wait_channel, std::span<
   wait.number = by_channel->number;
   // nanosleep(pointer, pointer), clock_nanosleep(clock, flags, pointer, pointer): no pointer is so small.
   if (wait.number == SYS_clock_nanosleep && wait.arguments[0] >= 4096) wait.number = SYS_nanosleep;
+}
+
+bool goes_on_by_restart(const KernelWait& wait) {
+  switch (wait.number) {
+    case SYS_restart_syscall:
+    case SYS_poll:
+    case SYS_nanosleep:
+      return true;
+    case SYS_clock_nanosleep:
+      return (wait.arguments[1] & TIMER_ABSTIME) == 0;
+    case SYS_futex: {
+      const auto operation =
+          static_cast<std::uint32_t>(wait.arguments[1]) & static_cast<std::uint32_t>(FUTEX_CMD_MASK);
+      return (operation == FUTEX_WAIT || operation == FUTEX_WAIT_BITSET) && wait.arguments[3] != 0;
+    }
+    case futex_wait_number:
+      return wait.arguments[4] != 0;
+    default:
+      return false;
+  }
+}
+
+std::string_view restarted_call_name(long number) {
+  const auto* found = std::find_if(std::begin(restarted_calls), std::end(restarted_calls),
+                                   [number](const RestartedCall& call) { return call.number == number; });
+  return found == std::end(restarted_calls) ? std::string_view{} : found->name;
 }
 
 std::optional<Disturbance> find_disturbance(pid_t tid, const Registers& registers,

@@ -34,6 +34,13 @@ inline constexpr std::size_t restart_code_bytes = 7;
 // channel nor the code tells, 219 stays. `code` is what stands right before the instruction pointer.
 void resolve_restart(KernelWait& wait, std::string_view wait_channel, std::span<const std::byte> code);
 
+// Whether the thread, stopped where it sleeps now, would go on by restart_syscall: it is in poll, a relative
+// nanosleep, a futex wait with a timeout, or in restart_syscall already.
+bool goes_on_by_restart(const KernelWait& wait);
+
+// "poll"; empty for a call that is not restarted so.
+std::string_view restarted_call_name(long number);
+
 // What the stop did to the call. `before` is what /proc said before the stop: a short count is put down to
 // the stop only where the thread was seen to sleep in that very call. `memory` is asked for the lengths that
 // writev and recvmsg have in memory.

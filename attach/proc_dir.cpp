@@ -308,6 +308,8 @@ Result<ThreadState> ProcDir::read_thread(pid_t tid) const {
     Status status = parse_status(*lines);
     if (status.voluntary_switches && status.involuntary_switches)
       thread.switches = *status.voluntary_switches + *status.involuntary_switches;
+    thread.seccomp = status.seccomp;
+    thread.seccomp_filters = status.seccomp_filters;
     if (nested_namespace_ && !status.namespace_pids.empty())
       thread.namespace_tid = status.namespace_pids.back();
   }

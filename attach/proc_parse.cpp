@@ -217,6 +217,8 @@ Status parse_status(std::string_view text) {
       status.no_new_privileges = number_of<int>(value);
     } else if (key == "Seccomp") {
       status.seccomp = number_of<int>(value);
+    } else if (key == "Seccomp_filters") {
+      status.seccomp_filters = number_of<int>(value);
     } else if (key == "voluntary_ctxt_switches") {
       status.voluntary_switches = number_of<std::uint64_t>(value);
     } else if (key == "nonvoluntary_ctxt_switches") {

@@ -62,7 +62,8 @@ struct Status {
   std::optional<std::uint64_t> effective_capabilities;
   std::optional<std::uint64_t> bounding_capabilities;
   std::optional<int> no_new_privileges;
-  std::optional<int> seccomp;  // 0 none, 1 strict, 2 filter
+  std::optional<int> seccomp;          // 0 none, 1 strict, 2 filter
+  std::optional<int> seccomp_filters;  // how many; since 5.9
   std::optional<std::uint64_t> voluntary_switches;
   std::optional<std::uint64_t> involuntary_switches;
 };

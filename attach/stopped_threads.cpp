@@ -291,6 +291,15 @@ int StoppedThreads::stop(const std::vector<ThreadBefore>& before, std::chrono::m
   return 0;
 }
 
+int StoppedThreads::stop_one(const ThreadBefore& before, std::chrono::milliseconds bound) {
+  seize(before.tid, before.state);
+  StoppedThread& thread = threads_.back();
+  if (!thread.seized) return seize_error_ == 0 ? ESRCH : seize_error_;
+  interrupt(thread);
+  if (thread.outcome == StopOutcome::not_tried) wait_for(thread, before, Clock::now() + bound);
+  return 0;
+}
+
 void StoppedThreads::release() {
   if (released_) return;
   released_ = true;

@@ -70,6 +70,9 @@ class StoppedThreads {
   // 0, or the errno of the PTRACE_SEIZE that failed when no thread at all could be seized.
   int stop(const std::vector<ThreadBefore>& before, std::chrono::milliseconds bound);
 
+  // That one alone; the others run on. 0, or the errno of PTRACE_SEIZE.
+  int stop_one(const ThreadBefore& before, std::chrono::milliseconds bound);
+
   // Each is let go, in the order in which it was taken. Again: nothing.
   void release();
 

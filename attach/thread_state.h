@@ -50,6 +50,8 @@ struct ThreadState {
   std::optional<std::uint64_t> cpu_ms;  // utime + stime
   std::optional<std::uint64_t> switches;  // voluntary + involuntary context switches
   std::string wait_channel;               // wchan; empty when running or unread
+  std::optional<int> seccomp;             // 0 none, 1 strict, 2 filter
+  std::optional<int> seccomp_filters;     // how many; none before Linux 5.9
   StopOutcome outcome = StopOutcome::not_tried;
   std::optional<Registers> registers;
   std::optional<KernelWait> kernel_wait;  // none: it was not in a system call

@@ -1,12 +1,14 @@
 #include "attach/kernel_wait.h"
 
 #include <gtest/gtest.h>
+#include <linux/futex.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
 #include <array>
 #include <cerrno>
 #include <cstdint>
+#include <ctime>
 
 #include "tests/support/fake_memory.h"
 
@@ -97,6 +99,34 @@ TEST(ResolveRestart, UnknownStaysUnknown) {
   KernelWait read = *wait_from_registers(in_call(SYS_read, -512));
   resolve_restart(read, "futex_wait_queue", futex_code);
   EXPECT_EQ(read.number, SYS_read) << "only restart_syscall is another call";
+}
+
+TEST(GoesOnByRestart, OnlyWhatSetsARestartBlock) {
+  const auto goes_on = [](long number, std::array<std::uint64_t, 6> arguments) {
+    KernelWait wait;
+    wait.number = number;
+    wait.arguments = arguments;
+    return goes_on_by_restart(wait);
+  };
+  constexpr std::uint64_t pointer = 0x7ffe12345678;
+  EXPECT_TRUE(goes_on(SYS_poll, {pointer, 1, static_cast<std::uint64_t>(-1)}));
+  EXPECT_TRUE(goes_on(SYS_nanosleep, {pointer, 0}));
+  EXPECT_TRUE(goes_on(SYS_clock_nanosleep, {1, 0, pointer, 0}));
+  EXPECT_FALSE(goes_on(SYS_clock_nanosleep, {1, TIMER_ABSTIME, pointer, 0}));
+  EXPECT_TRUE(goes_on(219, {}));
+  for (const std::uint64_t operation : {FUTEX_WAIT, FUTEX_WAIT_BITSET}) {
+    for (const std::uint64_t flags : {0, FUTEX_PRIVATE_FLAG, FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME}) {
+      EXPECT_TRUE(goes_on(SYS_futex, {pointer, operation | flags, 1, pointer}));
+      EXPECT_TRUE(goes_on(SYS_futex, {pointer, operation | flags | 0xffffffff00000000, 1, pointer}));
+      EXPECT_FALSE(goes_on(SYS_futex, {pointer, operation | flags, 1, 0}));
+    }
+  }
+  EXPECT_FALSE(goes_on(SYS_futex, {pointer, FUTEX_LOCK_PI, 1, pointer}));
+  EXPECT_TRUE(goes_on(455, {pointer, 1, 1, 2, pointer, 1}));
+  EXPECT_FALSE(goes_on(455, {pointer, 1, 1, 2, 0, 1}));
+  for (const long number : {SYS_ppoll, SYS_select, SYS_pselect6, SYS_read, SYS_epoll_wait, SYS_wait4}) {
+    EXPECT_FALSE(goes_on(number, {pointer, pointer, pointer, pointer, pointer, pointer})) << number;
+  }
 }
 
 TEST(FindDisturbance, EintrIsTold) {

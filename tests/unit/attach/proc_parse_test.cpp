@@ -130,7 +130,7 @@ TEST(ParseStatus, ReadsWhatItIsAskedFor) {
       "Name:\tevil\\nUid:\t9 9 9 9\nUmask:\t0022\nState:\tS (sleeping)\nTgid:\t42\nTracerPid:\t7\n"
       "Uid:\t1000\t1001\t1002\t1003\nGid:\t1\t2\t3\t4\nNSpid:\t42\t5\t1\nThreads:\t12\n"
       "CapPrm:\t000001ffffffffff\nCapEff:\t0000000000080000\nCapBnd:\t00000000a80425fb\nNoNewPrivs:\t1\n"
-      "Seccomp:\t2\nvoluntary_ctxt_switches:\t150\nnonvoluntary_ctxt_switches:\t545\n");
+      "Seccomp:\t2\nSeccomp_filters:\t3\nvoluntary_ctxt_switches:\t150\nnonvoluntary_ctxt_switches:\t545\n");
   EXPECT_EQ(status.state, 'S');
   EXPECT_EQ(status.tgid, 42);
   EXPECT_EQ(status.tracer_pid, 7);
@@ -143,6 +143,7 @@ TEST(ParseStatus, ReadsWhatItIsAskedFor) {
   EXPECT_EQ(status.bounding_capabilities, 0xa80425fbu);
   EXPECT_EQ(status.no_new_privileges, 1);
   EXPECT_EQ(status.seccomp, 2);
+  EXPECT_EQ(status.seccomp_filters, 3);
   EXPECT_EQ(status.voluntary_switches, 150u);
   EXPECT_EQ(status.involuntary_switches, 545u);
 }
