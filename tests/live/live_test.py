@@ -30,7 +30,7 @@ import text_check  # noqa: E402
 import truth_check  # noqa: E402
 
 # On each interpreter in every run; the others belong to PYTHREADS_TEST_ALL.
-FEW = ["c_callbacks", "comprehensions", "exceptions", "generators", "known_lines", "names", "rlock_deadlock", "tracing"]
+FEW = ["c_callbacks", "exceptions", "generators", "known_lines", "rlock_deadlock"]
 TRIES_WHILE_MOVING = 5
 # A build with sanitizers on a busy machine is not to be cut short.
 PATIENCE = ["--pause-budget", "60s", "--deadline", "60s"]

@@ -18,6 +18,8 @@ import busy_target  # noqa: E402
 import program  # noqa: E402
 
 POINTS = 60
+# Under a supervisor each call takes its time.
+PATIENCE = ["--pause-budget", "60s", "--deadline", "60s"]
 EACH = os.environ.get("PYTHREADS_KILL_EACH") or os.environ.get("PYTHREADS_TEST_ALL")
 
 
@@ -25,7 +27,7 @@ class Killed(unittest.TestCase):
     def kill_at(self, target, number, *options):
         """The words that the killer printed."""
         done = subprocess.run(
-            [os.environ["PYTHREADS_KILLER"], str(number), program.executable(), "dump", *options, str(target.pid)],
+            [os.environ["PYTHREADS_KILLER"], str(number), program.executable(), "dump", *PATIENCE, *options, str(target.pid)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -43,23 +45,24 @@ class Killed(unittest.TestCase):
             with busy_target.BusyTarget(busy_target.system_python()) as target:
                 ended, count, status = self.kill_at(target, 0, *options)
                 self.assertEqual((ended, status), ("ended", "0"))
-                step = 1 if EACH else max(1, int(count) // POINTS)
-                killed = 0
-                # Other looks need more or fewer calls than the first: until one comes to its end.
-                for number in range(1, 2 * int(count), step):
+                # Other looks need more or fewer calls than the first.
+                most = int(count)
+                step = 1 if EACH else max(1, most // POINTS)
+                killed, number = 0, 1
+                while number <= most:
                     said = self.kill_at(target, number, *options)
                     self.assertEqual(target.left_behind(), [], said)
                     self.assertIsNone(target.process.poll(), said)
-                    if said[0] == "ended":
-                        break
-                    killed += 1
-                    if killed % 20 == 0:
+                    if said[0] == "killed":
+                        killed += 1
+                    if number % (20 * step) == 1:
                         self.assertIsNone(target.advances(), said)
+                    number += step
                 self.assertIsNone(target.advances())
                 verdict = target.verdict()
                 self.assertEqual((verdict["ok"], verdict["problems"]), (True, []))
                 self.assertGreater(killed, 20)
-                print(f"dump {' '.join(options)}: killed at {killed} of about {count} entries and returns")
+                print(f"dump {' '.join(options)}: killed at {killed} of about {most} entries and returns")
 
 
 if __name__ == "__main__":
