@@ -214,7 +214,8 @@ class Judgement {
           certainty = std::min(certainty, link->certainty);
         }
       }
-      if (certainty == Certainty::possible) continue;
+      // Facts of threads that were not held may be of different moments.
+      if (certainty < Certainty::recorded) continue;
       Cause cause;
       cause.kind = gil ? "gil-held-in-native" : "contention";
       cause.certainty = certainty;
@@ -261,9 +262,11 @@ class Judgement {
     const std::string blocked_too =
         blocked > for_gil ? ", " + std::to_string(blocked - for_gil) + " of them blocked" : "";
     if (running > 0) {
-      return {Verdict::running, std::to_string(running) + (running == 1 ? " thread runs" : " threads run") +
-                                    ", " + std::to_string(threads.size() - running) + " wait" +
-                                    (threads.size() - running == 1 ? "s" : "") + blocked_too};
+      std::string what = std::to_string(running) + (running == 1 ? " thread runs" : " threads run");
+      const std::size_t others = threads.size() - running;
+      if (others > 0)
+        what += ", " + std::to_string(others) + (others == 1 ? " waits" : " wait") + blocked_too;
+      return {Verdict::running, what};
     }
     if (known == 0) return {Verdict::unknown, "no Python thread could be read"};
     if (for_gil > 0) {

@@ -50,9 +50,13 @@ struct WrongField {
   std::string problem;
 };
 
+// Frames are nearly all of a large dump, so each leaves the library's tree as soon as it is complete: a
+// binary value, which no JSON text can make, keeps its place and says where it went.
+using ReadFrames = std::vector<doc::Frame>;
+
 class Reader {
  public:
-  explicit Reader(const json& object) : object_(object) {}
+  Reader(const json& object, ReadFrames& frames) : object_(object), frames_(frames) {}
 
   template <typename T>
   void operator()(std::string_view name, T& value) {
@@ -81,24 +85,24 @@ class Reader {
     if (!right) throw WrongField{"", problem};
   }
 
-  static void get(const json& from, std::string& value) {
+  void get(const json& from, std::string& value) {
     need(from.is_string(), "is no string");
     value = from.get_ref<const std::string&>();
   }
-  static void get(const json& from, bool& value) {
+  void get(const json& from, bool& value) {
     need(from.is_boolean(), "is no boolean");
     value = from.get<bool>();
   }
-  static void get(const json& from, doc::Number& value) {
+  void get(const json& from, doc::Number& value) {
     need(from.is_number_integer(), "is no integer");
     need(!from.is_number_unsigned() || from.get<std::uint64_t>() <= INT64_MAX, "is too large");
     value = from.get<doc::Number>();
   }
-  static void get(const json& from, double& value) {
+  void get(const json& from, double& value) {
     need(from.is_number(), "is no number");
     value = from.get<double>();
   }
-  static void get(const json& from, doc::Hex& value) {
+  void get(const json& from, doc::Hex& value) {
     need(from.is_string(), "is no string");
     const std::string& text = from.get_ref<const std::string&>();
     need(text.size() > 2 && text.size() <= 18 && text.starts_with("0x"), "is no address");
@@ -112,7 +116,7 @@ class Reader {
 
   template <typename Enum>
   requires requires { Words<Enum>::all; }
-  static void get(const json& from, Enum& value) {
+  void get(const json& from, Enum& value) {
     need(from.is_string(), "is no string");
     const std::optional<Enum> known = from_word<Enum>(from.get_ref<const std::string&>());
     need(known.has_value(), "is a word that is not in its list");
@@ -120,12 +124,12 @@ class Reader {
   }
 
   template <typename T>
-  static void get(const json& from, std::optional<T>& value) {
+  void get(const json& from, std::optional<T>& value) {
     value.reset();
     if (!from.is_null()) get(from, value.emplace());
   }
 
-  static void get(const json& from, std::vector<doc::Detail>& details) {
+  void get(const json& from, std::vector<doc::Detail>& details) {
     need(from.is_object(), "is no object");
     for (const auto& [name, value] : from.items()) {
       doc::Detail detail{name, {}};
@@ -145,7 +149,7 @@ class Reader {
   }
 
   template <typename T>
-  static void get(const json& from, std::vector<T>& list) {
+  void get(const json& from, std::vector<T>& list) {
     need(from.is_array(), "is no list");
     list.reserve(from.size());
     for (const json& each : from) {
@@ -161,13 +165,20 @@ class Reader {
 
   template <typename T>
   requires requires(Reader& reader, T& object) { fields(reader, object); }
-  static void get(const json& from, T& object) {
+  void get(const json& from, T& object) {
+    if constexpr (std::is_same_v<T, doc::Frame>) {
+      if (from.is_binary()) {
+        object = std::move(frames_.at(from.get_binary().subtype()));
+        return;
+      }
+    }
     need(from.is_object(), "is no object");
-    Reader reader(from);
+    Reader reader(from, frames_);
     fields(reader, object);
   }
 
   const json& object_;
+  ReadFrames& frames_;
 };
 
 // What no single field shows: indexes that renderers follow.
@@ -184,6 +195,37 @@ void check_indexes(const Document& document) {
   }
 }
 
+// The library calls this for each event. An object directly inside of a list named `frames` is a frame.
+class FrameTaker {
+ public:
+  explicit FrameTaker(ReadFrames& frames) : frames_(frames) {}
+
+  bool operator()(int depth, json::parse_event_t event, json& parsed) {
+    if (event == json::parse_event_t::key) {
+      is_frames_ = parsed.get_ref<const std::string&>() == "frames";
+    } else if (event == json::parse_event_t::array_start) {
+      if (is_frames_ && list_depth_ < 0) list_depth_ = depth;
+      is_frames_ = false;
+    } else if (event == json::parse_event_t::array_end) {
+      if (depth == list_depth_) list_depth_ = -1;
+    } else if (event == json::parse_event_t::object_start) {
+      is_frames_ = false;
+    } else if (event == json::parse_event_t::object_end && list_depth_ >= 0 && depth == list_depth_ + 1) {
+      doc::Frame frame;
+      Reader reader(parsed, frames_);
+      fields(reader, frame);
+      frames_.push_back(std::move(frame));
+      parsed = json::binary({}, frames_.size() - 1);
+    }
+    return true;
+  }
+
+ private:
+  ReadFrames& frames_;
+  bool is_frames_ = false;  // the key that was just read
+  int list_depth_ = -1;     // of the list of frames that we are in
+};
+
 Error wrong_dump(const std::string& why) {
   return {ErrorCode::not_python, "not a dump of pythreads: " + why, ""};
 }
@@ -195,7 +237,8 @@ Result<Document> parse_json(std::string_view text) {
     return wrong_dump("it is larger or nested deeper than any dump");
   }
   try {
-    const json tree = json::parse(text.begin(), text.end());
+    ReadFrames frames;
+    const json tree = json::parse(text.begin(), text.end(), FrameTaker(frames));
     if (!tree.is_object()) return wrong_dump("it is no JSON object");
     const auto schema = tree.find("schema");
     if (schema == tree.end() || !schema->is_string()) return wrong_dump("it names no schema");
@@ -210,7 +253,7 @@ Result<Document> parse_json(std::string_view text) {
       return wrong_dump("its schema is another");
     }
     Document document;
-    Reader reader(tree);
+    Reader reader(tree, frames);
     fields(reader, document);
     check_indexes(document);
     return document;

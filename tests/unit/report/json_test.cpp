@@ -86,6 +86,8 @@ TEST(Json, RefusesWhatIsNoDump) {
                                   replaced(good, "\"pid\": 10", "\"pid\": 18446744073709551615"),
                                   replaced(good, "\"certainty\": \"certain\"", "\"certainty\": \"sure\""),
                                   replaced(good, "\"status\": \"blocked\"", "\"status\": \"stuck\""),
+                                  replaced(good, "\"line\": 1", "\"line\": \"1\""),
+                                  replaced(good, "\"frames\": [", "\"frames\": [0, "),
                                   replaced(good, "\"frame\": 0", "\"frame\": 7"),
                                   replaced(good, "\"frame\": 0", "\"frame\": -1"),
                                   replaced(good, "\"0x7000\"", "\"0x70000000000000000\""),

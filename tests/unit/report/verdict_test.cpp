@@ -174,6 +174,13 @@ TEST(Verdict, TheGilHeldInASystemCallStalls) {
   EXPECT_EQ(findings.causes.at(0).kind, "gil-held-in-native");
 }
 
+TEST(Verdict, WhatWasNotHeldStallsNothing) {
+  SnapshotBuilder bank(10);
+  bank.thread(11, "one").frame("a.py", 1, "f").holds_gil().sleeps_in(SYS_read, 3).not_held();
+  bank.thread(12, "two").frame("a.py", 2, "g").waits_for_gil();
+  EXPECT_NE(findings_of(bank).verdict, Verdict::stalled);
+}
+
 TEST(Verdict, AGilJustHandedOverIsNoCycle) {
   SnapshotBuilder bank(10);
   bank.thread(11, "one").frame("a.py", 1, "f").waits_for_gil().holds_gil();
