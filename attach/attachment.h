@@ -34,9 +34,10 @@ struct HoldOptions {
 
 class Attachment {
  public:
-  // The threads are read by `hold`, each time anew. Opens /proc/PID once (everything else of the target is opened under that descriptor, so neither pid reuse
-  // nor exec can switch it) and reads what can be known without holding. ErrorCodes: no_such_process, zombie,
-  // not_permitted, already_traced (each cause told apart in the message, with a hint that was checked).
+  // The threads are read by `hold`, each time anew. Opens /proc/PID once (everything else of the target is
+  // opened under that descriptor, so neither pid reuse nor exec can switch it) and reads what can be known
+  // without holding. ErrorCodes: no_such_process, zombie, not_permitted, already_traced (each cause told
+  // apart in the message, with a hint that was checked).
   static Result<Attachment> prepare(pid_t pid);
 
   // May be called again (--samples): each call is a new stop with new pages.

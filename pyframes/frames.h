@@ -24,8 +24,8 @@ void chain_frames(Reading& reading, RuntimeCopy& copy);
 // PyThread::frames, with names and lines: one for each ThreadCopy::frames, in the same order.
 void read_frames(Reading& reading, const RuntimeCopy& copy, PyRuntimeState& state);
 
-// Offset in bytes of the instruction that the frame is at: the last one executed, or the call that it is in. -1
-// before the first; none where the frame's pointer does not lie in its code.
+// Offset in bytes of the instruction that the frame is at: the last one executed, or the call that it is in.
+// -1 before the first; none where the frame's pointer does not lie in its code.
 std::optional<std::int64_t> instruction_of(Reading& reading, const FrameCopy& frame, const Code& code);
 
 }  // namespace pythreads::pyframes

@@ -20,8 +20,8 @@ struct PyVersion {
 
 // "3.11.7", "3.15.0rc1"
 inline std::string to_string(const PyVersion& version) {
-  std::string text =
-      std::to_string(version.major) + '.' + std::to_string(version.minor) + '.' + std::to_string(version.micro);
+  std::string text = std::to_string(version.major) + '.' + std::to_string(version.minor) + '.' +
+                     std::to_string(version.micro);
   // The last byte of PY_VERSION_HEX: level (0xA alpha, 0xB beta, 0xC candidate, 0xF final) and serial.
   const std::string serial = std::to_string(version.hex & 15);
   switch (version.hex >> 4 & 15) {
@@ -60,7 +60,7 @@ struct PyFrame {
   std::string module_name;     // __name__ of f_globals; empty if it was not read
   std::string file;            // co_filename
   bool function_unread = false, file_unread = false;  // else an empty text is what it is called
-  int line = 0;                // 0: none (an instruction without a line)
+  int line = 0;                                       // 0: none (an instruction without a line)
   int column = 0, end_line = 0, end_column = 0;  // 1-based columns in bytes as CPython counts + 1; 0: unknown
   bool entry = false;  // C entered an evaluation loop with this frame: one native run ends below it
   bool trampoline =
