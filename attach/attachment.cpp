@@ -4,23 +4,19 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <charconv>
-#include <cstring>
 #include <exception>
-#include <map>
+#include <optional>
 #include <string>
-#include <string_view>
 #include <thread>
-#include <tuple>
-#include <unordered_map>
 #include <utility>
 
 #include "attach/frozen_memory.h"
+#include "attach/held_threads.h"
 #include "attach/holder.h"
-#include "attach/kernel_wait.h"
 #include "attach/live_files.h"
+#include "attach/live_mappings.h"
 #include "attach/live_memory.h"
 #include "attach/page_cache.h"
 #include "attach/permission.h"
@@ -31,70 +27,12 @@
 namespace pythreads::attach {
 namespace {
 
-constexpr std::uint64_t red_zone = 128;                 // System V ABI, x86-64: below the stack pointer
-constexpr std::uint64_t all_stacks = 64 * 1024 * 1024;  // of all threads together
-constexpr std::uint64_t least_stack = 16 * 1024;
-constexpr std::size_t maps_limit = 64 * 1024 * 1024;
-
 // Of threads in uninterruptible sleep a file is kept open; a thousand of them would be too many.
 constexpr std::size_t most_sleepers = 64;
 
 // What a thread's walk needs at the least, made ready in our memory before the stop.
 constexpr std::size_t ready_per_thread = 48 * 1024;
 constexpr std::size_t ready_at_most = 8 * 1024 * 1024;
-
-// The text of `maps`, by a descriptor that is already open. Empty when the address space is gone.
-Result<std::string> read_maps(const ScopedFd& maps) {
-  std::string text;
-  text.reserve(64 * 1024);
-  std::array<char, 16 * 1024> block;  // NOLINT: filled by pread
-  while (text.size() < maps_limit) {
-    const ssize_t got = ::pread(maps.get(), block.data(), block.size(), static_cast<off_t>(text.size()));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0 && errno == ESRCH) {
-      return Error{ErrorCode::process_ended, "the process ended, or executed another program", ""};
-    }
-    if (got < 0) {
-      return Error{ErrorCode::unreadable, std::string("reading the maps: ") + std::strerror(errno), ""};
-    }
-    if (got == 0) return text;
-    text.append(block.data(), static_cast<std::size_t>(got));
-  }
-  return Error{ErrorCode::corrupt, "the maps are longer than 64 MiB", ""};
-}
-
-const Mapping* find_mapping(const std::vector<Mapping>& mappings, Address at) {
-  auto next = std::upper_bound(mappings.begin(), mappings.end(), at,
-                               [](Address address, const Mapping& m) { return address < m.range.begin; });
-  if (next == mappings.begin()) return nullptr;
-  --next;
-  return next->range.contains(at) ? &*next : nullptr;
-}
-
-// What `Module`s are made of: has a file been mapped or unmapped? Heaps and stacks come and go all the time.
-bool same_files(const std::vector<Mapping>& a, const std::vector<Mapping>& b) {
-  const auto files = [](const std::vector<Mapping>& mappings) {
-    std::vector<std::tuple<std::uint64_t, std::uint64_t, std::uint64_t, std::uint64_t>> list;
-    for (const Mapping& m : mappings) {
-      if (m.inode != 0) list.emplace_back(m.range.begin.value, m.range.size, m.inode, m.device);
-    }
-    return list;
-  };
-  return files(a) == files(b);
-}
-
-// A parse of the raw text names paths as the kernel does; those that were known keep the name that they had.
-std::vector<Mapping> with_known_paths(std::vector<Mapping> fresh, const std::vector<Mapping>& known) {
-  std::map<std::pair<std::uint64_t, std::uint64_t>, const Mapping*> by_file;
-  for (const Mapping& m : known) {
-    if (m.inode != 0) by_file.emplace(std::pair(m.device, m.inode), &m);
-  }
-  for (Mapping& m : fresh) {
-    const auto found = by_file.find({m.device, m.inode});
-    if (m.inode != 0 && found != by_file.end()) m.path = found->second->path;
-  }
-  return fresh;
-}
 
 }  // namespace
 
@@ -104,10 +42,9 @@ struct Attachment::State {
   ProcDir dir;
   pid_t memory_tid = 0;  // a thread that has the address space: the leader, unless it has ended
   std::shared_ptr<const ScopedFd> mem;
-  ScopedFd maps;
+  LiveMappings mappings;
   ScopedFd task;
   ScopedFd stat;
-  std::string maps_text;
   std::shared_ptr<PageCache> pages;  // of the last stop
   Target target;
 
@@ -119,10 +56,7 @@ struct Attachment::State {
   Result<void> open_all();
   Result<void> refresh_mappings();
   Result<void> read_threads();
-  void take(std::vector<StoppedThread>& stopped);
-  void compare_maps(StopReport& report);
-  void copy_stacks(const HoldOptions& options);
-  void decode_waits(StopReport& report);
+  void compare_mappings(StopReport& report);
   void make_pages(LiveMemory::Identity identity, std::size_t ready_bytes);
   void after_release(bool files_changed, StopReport& report);
   Result<StopReport> look_without_stop(const std::function<void(Target&)>& read);
@@ -151,24 +85,18 @@ Result<void> Attachment::State::open_all() {
     into = std::move(*file);
     return {};
   };
+  ScopedFd maps;
   if (Result<void> done = open_into(folder + "maps", O_RDONLY, maps); !done) return done;
+  mappings = LiveMappings(std::move(maps));
   if (Result<void> done = open_into("task", O_RDONLY | O_DIRECTORY, task); !done) return done;
   return open_into("stat", O_RDONLY, stat);
 }
 
-// The mappings as they are now, and the modules where files came or went. The text of both reads need not be
-// the same; a change between them is found at the stop, by the text.
+// The mappings as they are now, and the modules where files came or went.
 Result<void> Attachment::State::refresh_mappings() {
-  Result<std::string> text = read_maps(maps);
-  if (!text) return std::move(text).error();
-  if (!maps_text.empty() && *text == maps_text) return {};
-  Result<std::vector<Mapping>> mappings = dir.read_mappings();
-  if (!mappings) return std::move(mappings).error();
-  const bool first = maps_text.empty();
-  const bool files_changed = first || !same_files(*mappings, target.mappings);
-  target.mappings = std::move(*mappings);
-  maps_text = std::move(*text);
-  if (files_changed) {
+  const Result<bool> files_changed = mappings.refresh(dir, target.mappings);
+  if (!files_changed) return files_changed.error();
+  if (*files_changed) {
     const std::shared_ptr<LiveMemory> memory = live(LiveMemory::Identity::checked);
     target.modules = find_modules(target.mappings, *memory);
   }
@@ -190,118 +118,13 @@ Result<void> Attachment::State::read_threads() {
   return {};
 }
 
-// What the holder found becomes part of the threads; those that came since the files were read are added.
-void Attachment::State::take(std::vector<StoppedThread>& stopped) {
-  std::unordered_map<pid_t, std::size_t> index;
-  index.reserve(target.threads.size());
-  for (std::size_t i = 0; i < target.threads.size(); ++i) index.emplace(target.threads[i].tid, i);
-  const std::size_t known = target.threads.size();
-  for (StoppedThread& one : stopped) {
-    const auto found = index.find(one.tid);
-    if (found == index.end()) {
-      target.threads.emplace_back().tid = one.tid;
-      target.threads.back().namespace_tid = one.tid;
-    }
-    ThreadState& thread = found == index.end() ? target.threads.back() : target.threads[found->second];
-    thread.outcome = one.outcome;
-    thread.registers = one.registers;
-    if (!one.gap.empty()) thread.gap = std::move(one.gap);
-  }
-  if (target.threads.size() > known) {
-    std::sort(target.threads.begin(), target.threads.end(),
-              [this](const ThreadState& a, const ThreadState& b) {
-                return std::pair(a.tid != pid(), a.tid) < std::pair(b.tid != pid(), b.tid);
-              });
-  }
-}
-
-void Attachment::State::compare_maps(StopReport& report) {
-  Result<std::string> text = read_maps(maps);
-  if (!text) {
+void Attachment::State::compare_mappings(StopReport& report) {
+  const Result<bool> changed = mappings.refresh_held(target.mappings);
+  if (!changed) {
     report.gaps.push_back("the mappings could not be compared while the target was held: " +
-                          text.error().message);
-    return;
+                          changed.error().message);
   }
-  if (*text == maps_text) return;
-  report.mappings_changed = true;
-  Maps fresh = parse_maps(*text);
-  if (fresh.bad_line || fresh.mappings.empty()) {
-    report.gaps.push_back("the mappings changed before the stop, and could not be read again");
-    return;
-  }
-  target.mappings = with_known_paths(std::move(fresh.mappings), target.mappings);
-  maps_text = std::move(*text);
-}
-
-namespace {
-
-// glibc and musl put a thread's control block, which fs_base points to, above its stack in the same mapping.
-// What follows it may be the next thread's guard pages and stack: from glibc 2.42 on they are one mapping.
-Address stack_end(const Mapping& mapping, const Registers& registers) {
-  const Address control_block(registers.fs_base);
-  const bool above = control_block.value > registers.rsp && mapping.range.contains(control_block);
-  return above ? control_block : mapping.range.end();
-}
-
-}  // namespace
-
-void Attachment::State::copy_stacks(const HoldOptions& options) {
-  const std::uint64_t threads = std::max<std::uint64_t>(1, target.threads.size());
-  const std::uint64_t most = std::min(options.stack_bytes, std::max(least_stack, all_stacks / threads));
-  std::vector<Range> stacks;
-  stacks.reserve(target.threads.size());
-  for (ThreadState& thread : target.threads) {
-    if (!thread.registers) continue;
-    const Address sp(thread.registers->rsp);
-    const Mapping* mapping = find_mapping(target.mappings, sp);
-    if (mapping == nullptr || !mapping->readable) {
-      thread.gap = "its stack pointer is in no readable mapping";
-      continue;
-    }
-    const Address begin = sp - std::min(red_zone, sp - mapping->range.begin);
-    thread.stack = Range{begin, std::min(most, stack_end(*mapping, *thread.registers) - begin)};
-    stacks.push_back(thread.stack);
-  }
-  target.memory->prefetch(stacks);
-  for (ThreadState& thread : target.threads) {
-    const std::uint64_t kept = pages->kept(thread.stack.begin, thread.stack.size);
-    if (kept < thread.stack.size) {
-      thread.gap = "its stack could be read only in part";
-      thread.stack.size = kept;
-    }
-  }
-}
-
-// Which call each thread was in: by its registers where it was held, else as its file said before. Registers
-// win where the two disagree: they are of the stop, the file is of some time before.
-void Attachment::State::decode_waits(StopReport& report) {
-  std::vector<Range> codes;
-  std::vector<ThreadState*> restarted;
-  for (ThreadState& thread : target.threads) {
-    if (thread.registers) {
-      if (thread.outcome == StopOutcome::held) {
-        std::optional<Disturbance> disturbance =
-            find_disturbance(thread.tid, *thread.registers, thread.kernel_wait, *target.memory);
-        if (disturbance) report.disturbed.push_back(std::move(*disturbance));
-      }
-      thread.kernel_wait = wait_from_registers(*thread.registers);
-    }
-    if (thread.kernel_wait && thread.kernel_wait->number == 219) {
-      restarted.push_back(&thread);
-      if (thread.registers) {
-        codes.push_back(Range{Address(thread.registers->rip) - restart_code_bytes, restart_code_bytes});
-      }
-    }
-  }
-  target.memory->prefetch(codes);
-  for (ThreadState* thread : restarted) {
-    std::array<std::byte, restart_code_bytes> code{};
-    std::size_t got = 0;
-    if (thread->registers) {
-      got = target.memory->read_up_to(Address(thread->registers->rip) - restart_code_bytes, code);
-    }
-    resolve_restart(*thread->kernel_wait, thread->wait_channel, std::span(code).first(got));
-  }
+  report.mappings_changed = changed ? *changed : changed.error().code == ErrorCode::corrupt;
 }
 
 // A new, open cache; `memory` freezes with it, `lasting` looks behind it from then on.
@@ -332,7 +155,7 @@ Result<StopReport> Attachment::State::look_without_stop(const std::function<void
   StopReport report;
   report.captured_at = std::chrono::system_clock::now();
   make_pages(LiveMemory::Identity::checked, 0);
-  decode_waits(report);
+  decode_waits(target, report);
   for (ThreadState& thread : target.threads) {
     if (thread.gap.empty()) thread.gap = "it was not stopped: no registers and no stack";
   }
@@ -405,12 +228,12 @@ Result<StopReport> Attachment::State::look_at_stop(const HoldOptions& options,
     holder.release();
     return ended_before();
   }
-  take(holder.threads());
+  take_stopped(holder.threads(), target);
   report.stopped = true;
   const std::vector<Mapping> mappings_before = target.mappings;
-  compare_maps(report);
-  if (options.copy_stacks) copy_stacks(options);
-  decode_waits(report);
+  compare_mappings(report);
+  if (options.copy_stacks) copy_stacks(options.stack_bytes, *pages, target);
+  decode_waits(target, report);
   read(target);
   holder.release();
 

@@ -1,0 +1,122 @@
+#include "attach/held_threads.h"
+
+#include <sys/syscall.h>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <unordered_map>
+#include <utility>
+
+#include "attach/kernel_wait.h"
+
+namespace pythreads::attach {
+namespace {
+
+constexpr std::uint64_t red_zone = 128;                 // System V ABI, x86-64: below the stack pointer
+constexpr std::uint64_t all_stacks = 64 * 1024 * 1024;  // of all threads together
+constexpr std::uint64_t least_stack = 16 * 1024;
+
+const Mapping* find_mapping(const std::vector<Mapping>& mappings, Address at) {
+  auto next = std::upper_bound(mappings.begin(), mappings.end(), at,
+                               [](Address address, const Mapping& m) { return address < m.range.begin; });
+  if (next == mappings.begin()) return nullptr;
+  --next;
+  return next->range.contains(at) ? &*next : nullptr;
+}
+
+// glibc and musl put a thread's control block, which fs_base points to, above its stack in the same mapping.
+// What follows it may be the next thread's guard pages and stack: from glibc 2.42 on they are one mapping.
+Address stack_end(const Mapping& mapping, const Registers& registers) {
+  const Address control_block(registers.fs_base);
+  const bool above = control_block.value > registers.rsp && mapping.range.contains(control_block);
+  return above ? control_block : mapping.range.end();
+}
+
+}  // namespace
+
+void take_stopped(std::vector<StoppedThread>& stopped, Target& target) {
+  const pid_t pid = target.process.pid;
+  std::unordered_map<pid_t, std::size_t> index;
+  index.reserve(target.threads.size());
+  for (std::size_t i = 0; i < target.threads.size(); ++i) index.emplace(target.threads[i].tid, i);
+  const std::size_t known = target.threads.size();
+  for (StoppedThread& one : stopped) {
+    const auto found = index.find(one.tid);
+    if (found == index.end()) {
+      target.threads.emplace_back().tid = one.tid;
+      target.threads.back().namespace_tid = one.tid;
+    }
+    ThreadState& thread = found == index.end() ? target.threads.back() : target.threads[found->second];
+    thread.outcome = one.outcome;
+    thread.registers = one.registers;
+    if (!one.gap.empty()) thread.gap = std::move(one.gap);
+  }
+  if (target.threads.size() > known) {
+    std::sort(target.threads.begin(), target.threads.end(),
+              [pid](const ThreadState& a, const ThreadState& b) {
+                return std::pair(a.tid != pid, a.tid) < std::pair(b.tid != pid, b.tid);
+              });
+  }
+}
+
+void copy_stacks(std::uint64_t stack_bytes, const PageCache& pages, Target& target) {
+  const std::uint64_t threads = std::max<std::uint64_t>(1, target.threads.size());
+  const std::uint64_t most = std::min(stack_bytes, std::max(least_stack, all_stacks / threads));
+  std::vector<Range> stacks;
+  stacks.reserve(target.threads.size());
+  for (ThreadState& thread : target.threads) {
+    if (!thread.registers) continue;
+    const Address sp(thread.registers->rsp);
+    const Mapping* mapping = find_mapping(target.mappings, sp);
+    if (mapping == nullptr || !mapping->readable) {
+      thread.gap = "its stack pointer is in no readable mapping";
+      continue;
+    }
+    const Address begin = sp - std::min(red_zone, sp - mapping->range.begin);
+    thread.stack = Range{begin, std::min(most, stack_end(*mapping, *thread.registers) - begin)};
+    stacks.push_back(thread.stack);
+  }
+  target.memory->prefetch(stacks);
+  for (ThreadState& thread : target.threads) {
+    const std::uint64_t kept = pages.kept(thread.stack.begin, thread.stack.size);
+    if (kept < thread.stack.size) {
+      thread.gap = "its stack could be read only in part";
+      thread.stack.size = kept;
+    }
+  }
+}
+
+void decode_waits(Target& target, StopReport& report) {
+  std::vector<Range> codes;
+  std::vector<ThreadState*> restarted;
+  for (ThreadState& thread : target.threads) {
+    if (thread.registers) {
+      if (thread.outcome == StopOutcome::held) {
+        std::optional<Disturbance> disturbance =
+            find_disturbance(thread.tid, *thread.registers, thread.kernel_wait, *target.memory);
+        if (disturbance) report.disturbed.push_back(std::move(*disturbance));
+      }
+      thread.kernel_wait = wait_from_registers(*thread.registers);
+    }
+    if (thread.kernel_wait && thread.kernel_wait->number == SYS_restart_syscall) {
+      restarted.push_back(&thread);
+      if (thread.registers) {
+        codes.push_back(Range{Address(thread.registers->rip) - restart_code_bytes, restart_code_bytes});
+      }
+    }
+  }
+  target.memory->prefetch(codes);
+  for (ThreadState* thread : restarted) {
+    std::array<std::byte, restart_code_bytes> code{};
+    std::size_t got = 0;
+    if (thread->registers) {
+      got = target.memory->read_up_to(Address(thread->registers->rip) - restart_code_bytes, code);
+    }
+    resolve_restart(*thread->kernel_wait, thread->wait_channel, std::span(code).first(got));
+  }
+}
+
+}  // namespace pythreads::attach
