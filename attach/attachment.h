@@ -27,8 +27,10 @@ namespace pythreads::attach {
 struct HoldOptions {
   bool stop = true;  // false: --no-stop; `read` runs over the live target and facts may disagree
   std::chrono::milliseconds pause_budget{1000};  // the holder releases then, whatever the reader does
-  std::chrono::milliseconds stop_bound{200};     // a thread that has not stopped by then is let go
-  std::uint64_t stack_bytes = 256 * 1024;        // of each stack at the most, from the stack pointer up
+  // A thread that sleeps uninterruptibly and has not stopped by then is let go. One that only waits for a
+  // processor will stop: for it half the pause budget is spent, if that is longer.
+  std::chrono::milliseconds stop_bound{200};
+  std::uint64_t stack_bytes = 256 * 1024;  // of each stack at the most, from the stack pointer up
   bool copy_stacks = true;
 };
 

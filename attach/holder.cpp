@@ -2,6 +2,7 @@
 
 #include <sys/prctl.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <system_error>
 #include <utility>
@@ -50,7 +51,8 @@ void Holder::run(std::vector<ThreadBefore> before) {
   // The default slack of 50 µs is longer than most waits here.
   ::prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
   StoppedThreads stopped(pid_, task_, stat_, seized_);
-  const int error = stopped.stop(before, std::min(bounds_.stop, bounds_.pause));
+  const auto patience = std::min(bounds_.pause, std::max(bounds_.stop, bounds_.pause / 2));
+  const int error = stopped.stop(before, {std::min(bounds_.stop, bounds_.pause), patience});
   const auto held_since = stopped.first_interrupt();
   {
     const std::lock_guard lock(mutex_);

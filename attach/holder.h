@@ -25,7 +25,7 @@ namespace pythreads::attach {
 class Holder {
  public:
   struct Bounds {
-    std::chrono::milliseconds stop{200};
+    std::chrono::milliseconds stop{200};  // HoldOptions::stop_bound
     std::chrono::milliseconds pause{1000};
   };
 

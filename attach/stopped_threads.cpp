@@ -200,7 +200,8 @@ void StoppedThreads::read_registers(StoppedThread& thread) {
   }
 }
 
-void StoppedThreads::wait_for(StoppedThread& thread, const ThreadBefore& before, Clock::time_point deadline) {
+void StoppedThreads::wait_for(StoppedThread& thread, const ThreadBefore& before, StopBounds bounds,
+                              Clock::time_point since) {
   const auto ended = [&thread] {
     thread.outcome = StopOutcome::exited;
     thread.gap = "the thread ended while it was being stopped";
@@ -215,13 +216,15 @@ void StoppedThreads::wait_for(StoppedThread& thread, const ThreadBefore& before,
   unsigned tries = 0;
   while (!look_at(thread)) {
     const Clock::time_point now = Clock::now();
-    if (now >= deadline) {
-      return unstoppable(before.state == 'D' ? "it sleeps uninterruptibly in the kernel"
-                                             : "it got no processor to run on, or sleeps uninterruptibly");
+    if (now >= since + bounds.running) {
+      return unstoppable("it got no processor to run on, or sleeps uninterruptibly");
     }
     // Sleeps of a page fault are short: only one that still sleeps is given up early.
-    if (before.state == 'D' && now >= ask_again && state_now(before.stat) == 'D') {
-      return unstoppable("it sleeps uninterruptibly in the kernel");
+    if (before.state == 'D' && now >= ask_again) {
+      const char state = state_now(before.stat);
+      if (state == 'D' || (state == '?' && now >= since + bounds.sleeping)) {
+        return unstoppable("it sleeps uninterruptibly in the kernel");
+      }
     }
     // A leader that ends while its threads live on stays for as long as they do, and no wait tells of it.
     if (thread.tid == pid_ && tries % 16 == 15) {
@@ -237,7 +240,7 @@ void StoppedThreads::wait_for(StoppedThread& thread, const ThreadBefore& before,
   }
 }
 
-int StoppedThreads::stop(const std::vector<ThreadBefore>& before, std::chrono::milliseconds bound) {
+int StoppedThreads::stop(const std::vector<ThreadBefore>& before, StopBounds bounds) {
   std::unordered_map<pid_t, const ThreadBefore*> by_tid;
   threads_.reserve(before.size() + 64);
   known_.reserve(before.size() * 2 + 64);
@@ -262,7 +265,7 @@ int StoppedThreads::stop(const std::vector<ThreadBefore>& before, std::chrono::m
   }
 
   std::size_t next = 0;
-  const Clock::time_point deadline = Clock::now() + bound;
+  const Clock::time_point since = Clock::now();
   for (std::size_t round = 0;; ++round) {
     const std::size_t first = next;
     for (; next < threads_.size(); ++next) {
@@ -274,7 +277,7 @@ int StoppedThreads::stop(const std::vector<ThreadBefore>& before, std::chrono::m
         StoppedThread& thread = threads_[i];
         if (!thread.seized || thread.outcome != StopOutcome::not_tried) continue;
         const ThreadBefore& known = before_of(thread.tid);
-        if ((known.state == 'D') == sleepers) wait_for(thread, known, deadline);
+        if ((known.state == 'D') == sleepers) wait_for(thread, known, bounds, since);
       }
     }
     if (!list_new(fresh)) {
@@ -282,7 +285,7 @@ int StoppedThreads::stop(const std::vector<ThreadBefore>& before, std::chrono::m
       break;
     }
     if (fresh.empty()) break;
-    if (round == max_rounds || Clock::now() >= deadline) {
+    if (round == max_rounds || Clock::now() >= since + bounds.running) {
       gap_ = "threads were started faster than they could be stopped";
       break;
     }
@@ -296,7 +299,7 @@ int StoppedThreads::stop_one(const ThreadBefore& before, std::chrono::millisecon
   StoppedThread& thread = threads_.back();
   if (!thread.seized) return seize_error_ == 0 ? ESRCH : seize_error_;
   interrupt(thread);
-  if (thread.outcome == StopOutcome::not_tried) wait_for(thread, before, Clock::now() + bound);
+  if (thread.outcome == StopOutcome::not_tried) wait_for(thread, before, {bound, bound}, Clock::now());
   return 0;
 }
 

@@ -36,6 +36,12 @@ struct ThreadBefore {
   int stat = -1;
 };
 
+// How long a thread is waited for. The others stand meanwhile.
+struct StopBounds {
+  std::chrono::milliseconds sleeping{200};  // it slept uninterruptibly before
+  std::chrono::milliseconds running{500};   // any other: it stops as soon as it gets a processor
+};
+
 struct StoppedThread {
   pid_t tid = 0;
   StopOutcome outcome = StopOutcome::not_tried;
@@ -68,7 +74,7 @@ class StoppedThreads {
   StoppedThreads& operator=(const StoppedThreads&) = delete;
 
   // 0, or the errno of the PTRACE_SEIZE that failed when no thread at all could be seized.
-  int stop(const std::vector<ThreadBefore>& before, std::chrono::milliseconds bound);
+  int stop(const std::vector<ThreadBefore>& before, StopBounds bounds);
 
   // That one alone; the others run on. 0, or the errno of PTRACE_SEIZE.
   int stop_one(const ThreadBefore& before, std::chrono::milliseconds bound);
@@ -85,8 +91,8 @@ class StoppedThreads {
   bool list_new(std::vector<pid_t>& tids);
   void seize(pid_t tid, char state);
   void interrupt(StoppedThread& thread);
-  void wait_for(StoppedThread& thread, const ThreadBefore& before,
-                std::chrono::steady_clock::time_point deadline);
+  void wait_for(StoppedThread& thread, const ThreadBefore& before, StopBounds bounds,
+                std::chrono::steady_clock::time_point since);
   bool look_at(StoppedThread& thread);
   void read_registers(StoppedThread& thread);
 

@@ -1,6 +1,7 @@
 // Attachment on live processes: what is read while they stand, and that they go on as if nothing had been.
 #include <dirent.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -322,6 +323,78 @@ TEST_F(HoldTest, AThreadInUninterruptibleSleepIsLeftAndSaid) {
   ASSERT_TRUE(target_->write("x"));
   std::this_thread::sleep_for(50ms);
   expect_goes_on({0, 1, 2, 3});
+}
+
+// Takes a processor for itself for a while, ahead of all that is not real-time, in a process of its own.
+class Hog {
+ public:
+  Hog(int processor, std::chrono::milliseconds time) {
+    int ready[2] = {-1, -1};
+    if (::pipe(ready) != 0) return;
+    pid_ = ::fork();
+    if (pid_ == 0) {
+      cpu_set_t one;
+      CPU_ZERO(&one);
+      CPU_SET(static_cast<unsigned>(processor), &one);
+      const sched_param priority{10};
+      const bool first = ::sched_setaffinity(0, sizeof one, &one) == 0 &&
+                         ::sched_setscheduler(0, SCHED_FIFO, &priority) == 0;
+      static_cast<void>(!::write(ready[1], first ? "1" : "0", 1));
+      const auto end = std::chrono::steady_clock::now() + time;
+      while (first && std::chrono::steady_clock::now() < end) {
+      }
+      ::_exit(0);
+    }
+    char answer = '0';
+    has_it_ = ::read(ready[0], &answer, 1) == 1 && answer == '1';
+    ::close(ready[0]);
+    ::close(ready[1]);
+  }
+  ~Hog() {
+    if (pid_ > 0) ::waitpid(pid_, nullptr, 0);
+  }
+  Hog(const Hog&) = delete;
+  Hog& operator=(const Hog&) = delete;
+
+  bool has_it() const { return has_it_; }
+
+ private:
+  pid_t pid_ = -1;
+  bool has_it_ = false;
+};
+
+TEST_F(HoldTest, AThreadThatWaitsForAProcessorIsWaitedFor) {
+  cpu_set_t all;
+  ASSERT_EQ(::sched_getaffinity(0, sizeof all, &all), 0);
+  if (CPU_COUNT(&all) < 2) GTEST_SKIP() << "there is one processor, and we need it";
+  int taken = 0;
+  while (!CPU_ISSET(static_cast<unsigned>(taken), &all)) ++taken;
+  cpu_set_t theirs;
+  CPU_ZERO(&theirs);
+  CPU_SET(static_cast<unsigned>(taken), &theirs);
+  cpu_set_t ours = all;
+  CPU_CLR(static_cast<unsigned>(taken), &ours);
+
+  ASSERT_TRUE(start({"threads", "4"}));
+  Attachment attachment = prepare();
+  for (const pid_t tid : tids_of(pid())) ASSERT_EQ(::sched_setaffinity(tid, sizeof theirs, &theirs), 0);
+  ASSERT_EQ(::sched_setaffinity(0, sizeof ours, &ours), 0);
+  HoldOptions options;
+  options.stop_bound = 20ms;
+  options.pause_budget = 20s;
+  Result<StopReport> report = StopReport{};
+  {
+    const Hog hog(taken, 400ms);
+    if (hog.has_it()) report = attachment.hold(options, [](Target&) {});
+    ASSERT_EQ(::sched_setaffinity(0, sizeof all, &all), 0);
+    if (!hog.has_it()) GTEST_SKIP() << "real-time scheduling is refused here";
+  }
+  ASSERT_TRUE(report) << report.error().message;
+  for (const ThreadState& thread : attachment.target().threads) {
+    EXPECT_EQ(thread.outcome, StopOutcome::held) << thread.tid << ": " << thread.gap;
+  }
+  RecordProperty("pause_ms", std::to_string(report->pause_ms));
+  expect_goes_on({0, 2});
 }
 
 TEST_F(HoldTest, ThePauseBudgetHoldsThoughAReaderHangs) {
