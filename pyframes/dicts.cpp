@@ -1,5 +1,6 @@
 // dict and what is kept in its forms: the combined table, the split table of instances, inline values.
 #include <algorithm>
+#include <cstring>
 #include <span>
 #include <string_view>
 
@@ -70,7 +71,9 @@ Result<EntryTable> locate_entries(const RuntimeLayout& layout, Memory& memory, A
   table.entry_size = only_str ? layout.dict_unicode_entry.size : layout.dict_entry.size;
   table.key = only_str ? layout.dict_unicode_entry.me_key : layout.dict_entry.me_key;
   table.value = only_str ? layout.dict_unicode_entry.me_value : layout.dict_entry.me_value;
-  if (table.entry_size <= 0 || table.entry_size > 64) return corrupt("no layout of dict entries");
+  auto inside = [&](PointerField field) { return field.exists() && field.offset + 8 <= table.entry_size; };
+  if (table.entry_size > 64 || !inside(table.key) || !inside(table.value))
+    return corrupt("no layout of dict entries");
   if (!split_values.is_null()) {
     std::int32_t first = layout.dict_values.values.exists() ? layout.dict_values.values.offset : 0;
     table.split_values = split_values + static_cast<std::uint64_t>(first);
@@ -99,13 +102,18 @@ Result<std::vector<DictEntry>> read_entries(Memory& memory, const EntryTable& ta
     done = memory.read(table.split_values + first * 8, std::as_writable_bytes(std::span(split)));
     if (!done) return std::move(done).error();
   }
+  auto word = [&](std::size_t at) {
+    std::uint64_t value = 0;
+    std::memcpy(&value, bytes.data() + at, sizeof value);
+    return Address(value);
+  };
   std::vector<DictEntry> found;
+  found.reserve(static_cast<std::size_t>(count));
   for (std::size_t i = 0; i < count; ++i) {
-    std::vector<std::byte> one(bytes.begin() + static_cast<std::ptrdiff_t>(i * entry_size),
-                               bytes.begin() + static_cast<std::ptrdiff_t>((i + 1) * entry_size));
-    StructCopy entry(table.entries, std::move(one));
-    Address key = entry.pointer(table.key).value_or(Address());
-    Address value = split.empty() ? entry.pointer(table.value).value_or(Address()) : Address(split[i]);
+    std::size_t entry = i * static_cast<std::size_t>(entry_size);
+    Address key = word(entry + static_cast<std::size_t>(table.key.offset));
+    Address value =
+        split.empty() ? word(entry + static_cast<std::size_t>(table.value.offset)) : Address(split[i]);
     if (!key.is_null() && !value.is_null()) found.push_back({key, value});
   }
   return found;

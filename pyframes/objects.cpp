@@ -1,10 +1,9 @@
 #include "pyframes/objects.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <span>
-
-#include "pyframes/struct_copy.h"
 
 namespace pythreads::pyframes {
 namespace {
@@ -17,6 +16,7 @@ using attach::Result;
 
 // No reader is given a larger limit; a wrong one must not become a large allocation.
 constexpr std::size_t most_items = 1 << 20;
+constexpr std::size_t most_str_header = 128;  // PyASCIIObject has 40 to 56 bytes
 
 Error corrupt(std::string message) {
   return Error{ErrorCode::corrupt, std::move(message), ""};
@@ -57,18 +57,34 @@ struct StrData {
 };
 
 Result<StrData> locate_str(const RuntimeLayout& layout, Memory& memory, Address object) {
-  Result<StructCopy> header = StructCopy::read(memory, object, layout.unicode.size);
-  if (!header) return std::move(header).error();
-  std::optional<std::int64_t> length = header->get(layout.unicode.length);
-  std::optional<std::uint32_t> kind = header->bits(layout.unicode.kind);
-  std::optional<std::uint32_t> compact = header->bits(layout.unicode.compact);
-  std::optional<std::uint32_t> ascii = header->bits(layout.unicode.ascii);
-  if (!length || !kind || !compact || !ascii) return no_field("the state of a str");
-  if (*length < 0) return corrupt("a str of negative length");
+  // Read for each key of a dict that is searched while the target stands still: no allocation.
+  std::array<std::byte, most_str_header> header;
+  if (layout.unicode.size <= 0 || static_cast<std::size_t>(layout.unicode.size) > header.size())
+    return no_field("the state of a str");
+  std::span<std::byte> used = std::span(header).first(static_cast<std::size_t>(layout.unicode.size));
+  Result<void> done = memory.read(object, used);
+  if (!done) return std::move(done).error();
+  auto word = [&]<typename T>(T& value, std::int32_t offset) {
+    if (offset < 0 || static_cast<std::size_t>(offset) + sizeof value > used.size()) return false;
+    std::memcpy(&value, used.data() + offset, sizeof value);
+    return true;
+  };
+  auto bits = [&](BitField field) -> std::optional<std::uint32_t> {
+    std::uint32_t value = 0;
+    if (!word(value, field.offset) || field.bits == 0 || field.shift + field.bits > 31) return std::nullopt;
+    return value >> field.shift & ((1U << field.bits) - 1);
+  };
+  std::int64_t length = 0;
+  std::optional<std::uint32_t> kind = bits(layout.unicode.kind);
+  std::optional<std::uint32_t> compact = bits(layout.unicode.compact);
+  std::optional<std::uint32_t> ascii = bits(layout.unicode.ascii);
+  if (!word(length, layout.unicode.length.offset) || !kind || !compact || !ascii)
+    return no_field("the state of a str");
+  if (length < 0) return corrupt("a str of negative length");
   if (*kind != 1 && *kind != 2 && *kind != 4) return corrupt("a str of an unknown kind");
 
   StrData found;
-  found.length = static_cast<std::uint64_t>(*length);
+  found.length = static_cast<std::uint64_t>(length);
   found.width = *kind;
   found.ascii = *ascii != 0;
   if (*compact == 0) {
