@@ -30,7 +30,7 @@ struct HoldOptions {
   // A thread that sleeps uninterruptibly and has not stopped by then is let go. One that only waits for a
   // processor will stop: for it half the pause budget is spent, if that is longer.
   std::chrono::milliseconds stop_bound{200};
-  std::uint64_t stack_bytes = 256 * 1024;  // of each stack at the most, from the stack pointer up
+  std::uint64_t stack_bytes = 1024 * 1024;  // of each stack at the most, from the stack pointer up
   bool copy_stacks = true;
 };
 
