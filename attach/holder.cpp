@@ -47,7 +47,7 @@ void Holder::release() {
   thread_.join();
 }
 
-void Holder::run(std::vector<ThreadBefore> before) {
+void Holder::run(const std::vector<ThreadBefore>& before) {
   // The default slack of 50 µs is longer than most waits here.
   ::prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
   StoppedThreads stopped(pid_, task_, stat_, seized_);

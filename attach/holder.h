@@ -51,7 +51,7 @@ class Holder {
   bool budget_passed() const { return budget_passed_; }
 
  private:
-  void run(std::vector<ThreadBefore> before);
+  void run(const std::vector<ThreadBefore>& before);
 
   pid_t pid_;
   int task_;
