@@ -17,8 +17,7 @@ struct Address {
   constexpr explicit Address(std::uint64_t at) : value(at) {}
 
   constexpr bool is_null() const { return value == 0; }
-  // clang-tidy 14 takes the comparison with 0 that the compiler makes for a pointer.
-  constexpr auto operator<=>(const Address&) const = default;  // NOLINT(modernize-use-nullptr)
+  constexpr auto operator<=>(const Address&) const = default;
 
   // Wraps around like the hardware does: the sum may come from a corrupt target, and reading there fails.
   constexpr Address operator+(std::uint64_t offset) const { return Address(value + offset); }
