@@ -81,7 +81,9 @@ void match_os_threads(Reading& reading, RuntimeCopy& copy) {
       }
       if (thread.os_thread) claims[thread.os_thread].push_back(&thread);
     }
-    for (auto& [os_thread, claimants] : claims) {
+    for (const auto& claim : claims) {
+      const attach::ThreadState* os_thread = claim.first;
+      const std::vector<ThreadCopy*>& claimants = claim.second;
       if (claimants.size() < 2) continue;
       const auto agrees = [&](const ThreadCopy* thread) {
         return thread->tstate.get(layout.thread_state.native_thread_id) ==

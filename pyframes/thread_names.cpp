@@ -18,8 +18,6 @@ using attach::Address;
 using attach::Result;
 
 constexpr std::size_t max_thread_name = 256;
-// A Thread has 10 to 20 attributes; a subclass may have more.
-constexpr std::size_t max_attributes = 256;
 constexpr std::uint64_t bytes_before = 32;  // of an object: where 3.11 to 3.14 keep its attributes
 constexpr std::uint64_t instance_bytes = 256;
 constexpr std::uint64_t attributes_bytes = 192;
