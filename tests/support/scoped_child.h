@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <functional>
 #include <string>
+#include <string_view>
 
 #include "attach/scoped_fd.h"
 
@@ -38,7 +39,7 @@ class ScopedChild {
     ready_ = byte == 'r';
   }
 
-  // Runs a program instead; ready once it is the program that runs.
+  // Runs a program that sleeps; ready once it does.
   static ScopedChild run(const std::string& program, const std::string& argument) {
     return ScopedChild(program, argument);
   }
@@ -85,8 +86,25 @@ class ScopedChild {
     do {
       got = ::read(reading.get(), &byte, 1);
     } while (got < 0 && errno == EINTR);
-    ready_ = pid_ > 0 && got == 0;
+    // exec closes the pipe before it maps the new program (begin_new_exec in fs/exec.c): asleep, it is mapped
+    // whole.
+    ready_ = pid_ > 0 && got == 0 && falls_asleep();
   }
+
+  bool falls_asleep() const {
+    const std::string path = "/proc/" + std::to_string(pid_) + "/syscall";
+    constexpr int tries = 10'000;
+    for (int i = 0; i < tries; ++i) {
+      attach::ScopedFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+      std::array<char, 32> text{};
+      const ssize_t got = file.is_open() ? ::read(file.get(), text.data(), text.size() - 1) : -1;
+      if (got > 0 && std::string_view(text.data()).starts_with(sleep_call)) return true;
+      ::usleep(1000);
+    }
+    return false;
+  }
+
+  static constexpr std::string_view sleep_call = "230 ";  // clock_nanosleep
 
   pid_t pid_ = -1;
   bool ready_ = false;
