@@ -109,11 +109,9 @@ class LockSearch {
     for (int depth = 0; depth < max_bases && !at.is_null(); ++depth) {
       const Result<std::string> name = type_name(layout(), reading_.memory, at);
       if (!name) break;
-      if (*name == "method") {
-        fact.bound_self = layout().method.im_self;
-      } else if (*name == "builtin_function_or_method") {
-        fact.bound_self = layout().builtin_function.m_self;
-      } else if (is_lock_type_name(*name)) {
+      fact.bound_self = bound_self_field(layout(), *name);
+      if (fact.bound_self.exists()) break;
+      if (is_lock_type_name(*name)) {
         const Result<std::int64_t> size = type_basicsize(layout(), reading_.memory, at);
         if (size) fact.lock = find_lock_layout(*name, *size - layout().object.size);
         fact.unknown_lock = fact.lock == nullptr;

@@ -65,6 +65,9 @@ attach::Result<std::string> qualified_type_name(const RuntimeLayout& layout, att
 // Whether `type` or a base of it (along tp_base, bounded) has the tp_name `name`.
 attach::Result<bool> type_or_base_is(const RuntimeLayout& layout, attach::Memory& memory,
                                      attach::Address type, std::string_view name);
+// Where an object of the type of this name keeps its self, if it is a bound method of Python or of C; else
+// absent.
+PointerField bound_self_field(const RuntimeLayout& layout, std::string_view type_name);
 // The flags of the object's type: `flags & type_flag::dict_subclass`.
 attach::Result<std::uint64_t> object_flags(const RuntimeLayout& layout, attach::Memory& memory,
                                            attach::Address object);

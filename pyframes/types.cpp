@@ -89,4 +89,10 @@ Result<bool> type_or_base_is(const RuntimeLayout& layout, Memory& memory, Addres
   return false;
 }
 
+PointerField bound_self_field(const RuntimeLayout& layout, std::string_view type_name) {
+  if (type_name == "method") return layout.method.im_self;
+  if (type_name == "builtin_function_or_method") return layout.builtin_function.m_self;
+  return {};
+}
+
 }  // namespace pythreads::pyframes

@@ -150,9 +150,7 @@ class WithBlocks {
     if (!type) return std::nullopt;
     const Result<std::string> name = type_name(layout(), reading_.memory, *type);
     if (!name) return std::nullopt;
-    PointerField field;
-    if (*name == "method") field = layout().method.im_self;
-    if (*name == "builtin_function_or_method") field = layout().builtin_function.m_self;
+    const PointerField field = bound_self_field(layout(), *name);
     if (!field.exists()) return std::nullopt;
     const Result<Address> self =
         reading_.memory.read_address(method + static_cast<std::uint64_t>(field.offset));
