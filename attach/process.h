@@ -14,6 +14,9 @@ namespace pythreads::attach {
 struct Process {
   pid_t pid = 0;  // in our pid namespace
   std::optional<pid_t> parent_pid;
+  // The process whose memory this one began with: it forked and did not exec, told by a parent that lives and
+  // has the same mappings. None: it began by exec, or that can't be told any more.
+  std::optional<pid_t> forked_from;
   std::vector<pid_t>
       namespace_pids;  // NSpid: outermost (ours) first; the last is what the target's getpid() says
   std::uint64_t start_ticks = 0;  // field 22 of stat; with the boot id it tells a reused pid

@@ -5,9 +5,11 @@
 #include <sys/types.h>
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "attach/address.h"
 
@@ -34,6 +36,17 @@ struct KernelWait {
   bool restarted = false;  // seen as restart_syscall (219); `number` is what it restarts
 };
 
+// The futex that a thread sleeps on, read while it was held.
+struct FutexWait {
+  Address word;
+  bool shared = false;               // between processes: without FUTEX_PRIVATE_FLAG
+  std::optional<double> ends_in_ms;  // counted from the stop; none: no time limit, or it could not be read
+  // The bytes around the word: glibc keeps the owner of a mutex 8 bytes behind its lock word.
+  Address around_begin;
+  std::vector<std::byte> around;
+  std::string mapping;  // path of the file that the word lies in ("/dev/shm/sem.mp-1"); empty: anonymous
+};
+
 enum class StopOutcome {
   not_tried,        // --no-stop, a recording, a core
   held,             // stopped for this look, with registers
@@ -55,6 +68,7 @@ struct ThreadState {
   StopOutcome outcome = StopOutcome::not_tried;
   std::optional<Registers> registers;
   std::optional<KernelWait> kernel_wait;  // none: it was not in a system call
+  std::optional<FutexWait> futex;         // of a kernel_wait that is a futex wait
   Range stack;      // [rsp - red zone, end of the mapping) as far as it was copied; size 0: none
   std::string gap;  // why registers or stack are missing; empty if they are not
 

@@ -22,11 +22,10 @@ using attach::Result;
 constexpr std::size_t max_frames = 1000;  // of one owner; a lock is rarely taken further out
 
 // The RLocks that `ident` owns among those that are waited for.
-std::vector<Address> owned_by(std::uint64_t ident, const std::vector<PyLockWait>& waits) {
+std::vector<Address> owned_by(std::uint64_t ident, const std::vector<PySyncObject>& locks) {
   std::vector<Address> owned;
-  for (const PyLockWait& wait : waits) {
-    if (wait.owner_ident == ident && std::find(owned.begin(), owned.end(), wait.object) == owned.end())
-      owned.push_back(wait.object);
+  for (const PySyncObject& lock : locks) {
+    if (lock.owner_ident == ident) owned.push_back(lock.address);
   }
   return owned;
 }
@@ -59,11 +58,10 @@ std::vector<PyHeldLock> held_by(Reading& reading, const ThreadCopy& thread,
         rule = "with-condition";
         if (std::find(owned.begin(), owned.end(), object) == owned.end()) continue;
       }
-      held.push_back({.kind = PyLockKind::rlock,
-                      .object = object,
+      held.push_back({.object = object,
                       .trust = PyHoldTrust::certain,
                       .frame = i,
-                      .acquired_line = open.line,
+                      .acquired = {"", open.line, ""},
                       .rule = std::move(rule),
                       .evidence = "a with block on it is open in one of its frames (" + hex(object) + ")"});
     }
@@ -73,11 +71,11 @@ std::vector<PyHeldLock> held_by(Reading& reading, const ThreadCopy& thread,
 
 }  // namespace
 
-void fetch_held_locks(Reading& reading, const RuntimeCopy& copy, const std::vector<PyLockWait>& waits) {
+void fetch_held_locks(Reading& reading, const RuntimeCopy& copy, const std::vector<PySyncObject>& locks) {
   std::vector<std::pair<const ThreadCopy*, std::vector<Address>>> owners;
   for (const InterpreterCopy& interpreter : copy.interpreters) {
     for (const ThreadCopy& thread : interpreter.threads) {
-      std::vector<Address> owned = owned_by(ident_of(reading.layout(), thread), waits);
+      std::vector<Address> owned = owned_by(ident_of(reading.layout(), thread), locks);
       if (!owned.empty()) owners.emplace_back(&thread, std::move(owned));
     }
   }
@@ -100,17 +98,18 @@ void fetch_held_locks(Reading& reading, const RuntimeCopy& copy, const std::vect
 }
 
 void read_held_locks(Reading& reading, const RuntimeCopy& copy, PyRuntimeState& state) {
-  std::vector<PyLockWait> waits;
-  for (const PyInterpreter& interpreter : state.interpreters) {
-    for (const PyThread& thread : interpreter.threads) {
-      if (thread.lock_wait) waits.push_back(*thread.lock_wait);
-    }
-  }
   for (std::size_t i = 0; i < copy.interpreters.size() && i < state.interpreters.size(); ++i) {
     const std::vector<ThreadCopy>& threads = copy.interpreters[i].threads;
     for (std::size_t j = 0; j < threads.size() && j < state.interpreters[i].threads.size(); ++j) {
-      const std::vector<Address> owned = owned_by(ident_of(reading.layout(), threads[j]), waits);
-      if (!owned.empty()) state.interpreters[i].threads[j].held = held_by(reading, threads[j], owned);
+      const std::vector<Address> owned = owned_by(ident_of(reading.layout(), threads[j]), state.sync_objects);
+      if (owned.empty()) continue;
+      PyThread& thread = state.interpreters[i].threads[j];
+      thread.held = held_by(reading, threads[j], owned);
+      for (PyHeldLock& held : thread.held) {
+        if (!held.frame || *held.frame >= thread.frames.size()) continue;
+        held.acquired.file = thread.frames[*held.frame].file;
+        held.acquired.function = thread.frames[*held.frame].function;
+      }
     }
   }
 }

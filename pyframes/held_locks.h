@@ -10,10 +10,10 @@
 
 namespace pythreads::pyframes {
 
-// `waits` are those of fetch_locks: only the frames of threads that own one of them are touched.
-void fetch_held_locks(Reading& reading, const RuntimeCopy& copy, const std::vector<PyLockWait>& waits);
+// `locks` are those of fetch_locks: only the frames of threads that own one of them are touched.
+void fetch_held_locks(Reading& reading, const RuntimeCopy& copy, const std::vector<PySyncObject>& locks);
 
-// PyThread::held, for the locks that PyThread::lock_wait names. REQUIRES: read_locks.
+// PyThread::held, for PyRuntimeState::sync_objects. REQUIRES: read_locks.
 void read_held_locks(Reading& reading, const RuntimeCopy& copy, PyRuntimeState& state);
 
 }  // namespace pythreads::pyframes

@@ -20,7 +20,7 @@
 namespace pythreads::pyframes {
 
 struct LockLayout {
-  PyLockKind kind = PyLockKind::lock;
+  PySyncKind kind = PySyncKind::lock;
   std::string_view type_name;    // tp_name of the type
   std::int32_t size = 0;         // tp_basicsize without the head
   PointerField semaphore{};      // → sem_t
@@ -32,15 +32,15 @@ struct LockLayout {
 };
 
 inline constexpr std::array<LockLayout, 4> lock_layouts{{
-    {.kind = PyLockKind::lock, .type_name = "_thread.lock", .size = 24, .semaphore = {0}, .locked = {16}},
-    {.kind = PyLockKind::lock, .type_name = "_thread.lock", .size = 8, .mutex = {0}},
-    {.kind = PyLockKind::rlock,
+    {.kind = PySyncKind::lock, .type_name = "_thread.lock", .size = 24, .semaphore = {0}, .locked = {16}},
+    {.kind = PySyncKind::lock, .type_name = "_thread.lock", .size = 8, .mutex = {0}},
+    {.kind = PySyncKind::rlock,
      .type_name = "_thread.RLock",
      .size = 32,
      .semaphore = {0},
      .owner = {8},
      .count = {16}},
-    {.kind = PyLockKind::rlock,
+    {.kind = PySyncKind::rlock,
      .type_name = "_thread.RLock",
      .size = 24,
      .mutex = {0},

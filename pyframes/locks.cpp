@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -68,6 +69,8 @@ struct Sleeper {
 class LockSearch {
  public:
   LockSearch(Reading& reading, const RuntimeCopy& copy) : reading_(reading), copy_(copy) {}
+
+  std::map<Address, PySyncObject>& objects() { return objects_; }
 
   std::vector<Sleeper> run(PyRuntimeState* state) {
     find_sleepers(state);
@@ -144,25 +147,31 @@ class LockSearch {
     return *value;
   }
 
-  PyLockWait describe(Address object, const LockLayout& lock, Address word) {
-    PyLockWait wait;
-    wait.kind = lock.kind;
-    wait.object = object;
-    wait.word = word;
+  PySyncObject describe(Address object, const LockLayout& lock) {
+    PySyncObject described;
+    described.kind = lock.kind;
+    described.address = object;
+    described.type_name = lock.type_name;
+    described.owner_field = lock.owner.exists();
     const std::optional<std::uint64_t> count = lock_field(object, lock.count);
     if (const std::optional<std::uint8_t> mutex = lock_field(object, lock.mutex)) {
-      wait.locked = (*mutex & 1) != 0;
+      described.locked = (*mutex & 1) != 0;
     } else if (const std::optional<std::uint8_t> locked = lock_field(object, lock.locked)) {
-      wait.locked = *locked != 0;
+      described.locked = *locked != 0;
     } else {
-      wait.locked = count && *count > 0;
+      described.locked = count && *count > 0;
     }
-    if (lock.kind == PyLockKind::rlock && wait.locked && count) {
+    if (lock.owner.exists() && *described.locked && count) {
       const std::optional<std::uint64_t> owner = lock_field(object, lock.owner);
-      wait.count = *count + lock.count_bias;
-      if (owner && *owner != 0) wait.owner_ident = *owner;
+      described.count = static_cast<std::int64_t>(*count + lock.count_bias);
+      if (owner && *owner != 0) described.owner_ident = *owner;
     }
-    return wait;
+    return described;
+  }
+
+  void found(Sleeper& sleeper, PySyncObject object, Address word, std::string rule, std::string evidence) {
+    sleeper.found = PyLockWait{object.address, word, std::move(rule), std::move(evidence)};
+    objects_.insert_or_assign(object.address, std::move(object));
   }
 
   static std::string type_words(const LockLayout& lock) { return std::string(lock.type_name); }
@@ -196,11 +205,9 @@ class LockSearch {
     const TypeFact fact = object_fact(object);
     sleeper.unknown_lock = fact.unknown_lock;
     if (!fact.lock || !fact.lock->mutex.exists() || fact.lock->mutex.offset != 0) return;
-    sleeper.found = describe(object, *fact.lock, *addr);
-    sleeper.found->rule = "parking-lot";
-    sleeper.found->evidence = "it is parked on the address " + hex(*addr) +
-                              ", which is the mutex inside the " + type_words(*fact.lock) + " at " +
-                              hex(object);
+    found(sleeper, describe(object, *fact.lock), *addr, "parking-lot",
+          "it is parked on the address " + hex(*addr) + ", which is the mutex inside the " +
+              type_words(*fact.lock) + " at " + hex(object));
   }
 
   // ---- threads on a semaphore
@@ -292,11 +299,10 @@ class LockSearch {
     const TypeFact fact = object_fact(object);
     if (fact.unknown_lock) sleeper.unknown_lock = true;
     if (!fact.lock || fact.lock->semaphore.offset != 0) return false;
-    sleeper.found = describe(object, *fact.lock, sleeper.word);
-    sleeper.found->rule = place.rule;
-    sleeper.found->evidence = "it sleeps on the semaphore " + hex(sleeper.word) + ", which is that of the " +
-                              type_words(*fact.lock) + " at " + hex(object) + ", found " +
-                              (bound ? "as the self of a bound method " : "") + place.words;
+    found(sleeper, describe(object, *fact.lock), sleeper.word, place.rule,
+          "it sleeps on the semaphore " + hex(sleeper.word) + ", which is that of the " +
+              type_words(*fact.lock) + " at " + hex(object) + ", found " +
+              (bound ? "as the self of a bound method " : "") + place.words);
     return true;
   }
 
@@ -304,11 +310,12 @@ class LockSearch {
   const RuntimeCopy& copy_;
   std::vector<Sleeper> sleepers_;
   std::unordered_map<Address, TypeFact> type_facts_;
+  std::map<Address, PySyncObject> objects_;
 };
 
 }  // namespace
 
-std::vector<PyLockWait> fetch_locks(Reading& reading, const RuntimeCopy& copy) {
+std::vector<PySyncObject> fetch_locks(Reading& reading, const RuntimeCopy& copy) {
   // The code objects and slots of the innermost frames, and the stacks, for all sleepers at once; the search
   // itself then touches the candidates.
   const RuntimeLayout& layout = reading.layout();
@@ -322,15 +329,16 @@ std::vector<PyLockWait> fetch_locks(Reading& reading, const RuntimeCopy& copy) {
     }
   }
   reading.memory.prefetch(wave);
-  std::vector<PyLockWait> waits;
-  for (Sleeper& sleeper : LockSearch(reading, copy).run(nullptr)) {
-    if (sleeper.found) waits.push_back(*std::move(sleeper.found));
-  }
-  return waits;
+  LockSearch search(reading, copy);
+  static_cast<void>(search.run(nullptr));
+  std::vector<PySyncObject> objects;
+  for (auto& [address, object] : search.objects()) objects.push_back(std::move(object));
+  return objects;
 }
 
 void read_locks(Reading& reading, const RuntimeCopy& copy, PyRuntimeState& state) {
-  for (Sleeper& sleeper : LockSearch(reading, copy).run(&state)) {
+  LockSearch search(reading, copy);
+  for (Sleeper& sleeper : search.run(&state)) {
     if (!sleeper.state) continue;
     if (sleeper.found) {
       sleeper.state->lock_wait = std::move(sleeper.found);
@@ -338,6 +346,7 @@ void read_locks(Reading& reading, const RuntimeCopy& copy, PyRuntimeState& state
       sleeper.state->gaps.push_back("it waits for a lock object of a layout that is not known");
     }
   }
+  for (auto& [address, object] : search.objects()) state.sync_objects.push_back(std::move(object));
 }
 
 }  // namespace pythreads::pyframes

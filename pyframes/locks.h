@@ -18,7 +18,7 @@
 namespace pythreads::pyframes {
 
 // The waits that were found, for who looks for their owners.
-std::vector<PyLockWait> fetch_locks(Reading& reading, const RuntimeCopy& copy);
+std::vector<PySyncObject> fetch_locks(Reading& reading, const RuntimeCopy& copy);
 
 // PyThread::lock_wait. REQUIRES: match_os_threads(reading, copy).
 void read_locks(Reading& reading, const RuntimeCopy& copy, PyRuntimeState& state);

@@ -4,12 +4,14 @@
 
 #include <sys/types.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "attach/address.h"
+#include "pyframes/sync_state.h"
 
 namespace pythreads::pyframes {
 
@@ -53,6 +55,9 @@ struct PyLocal {
   PyValue value;
 };
 
+// What made a frame run in the middle of the next outer one, which did not call it.
+enum class PyTrigger { none, finalizer, signal_handler, gc, atexit, import, trace };
+
 struct PyFrame {
   std::string function;        // co_name
   std::string qualified_name;  // co_qualname from 3.11; before, the name (with the class of a local `self`
@@ -65,6 +70,7 @@ struct PyFrame {
   bool entry = false;  // C entered an evaluation loop with this frame: one native run ends below it
   bool trampoline =
       false;  // code that CPython itself made ("<shim>", entry trampolines); not shown by faulthandler
+  PyTrigger trigger = PyTrigger::none;
   attach::Address address;  // of the frame
   attach::Address code;
   std::vector<PyLocal> locals;  // with --locals
@@ -78,39 +84,6 @@ struct PyException {
   int raised_at_line = 0;  // 0: not known
 };
 
-enum class PyLockKind { lock, rlock };
-
-// The lock object that a blocked thread was found to sleep on.
-struct PyLockWait {
-  PyLockKind kind = PyLockKind::lock;
-  attach::Address object;  // the Python object
-  attach::Address word;    // what the kernel was asked to wait on, or the parking lot's address
-  bool locked = false;
-  std::optional<std::uint64_t> owner_ident;  // RLock: none when not owned
-  std::optional<std::uint64_t> count;        // RLock: how often it was taken
-  std::string rule;      // stable word of how it was found: "semaphore-on-value-stack", "parking-lot", …
-  std::string evidence;  // the same as a sentence
-};
-
-// How well the thread's own frames bear out that it holds a lock.
-enum class PyHoldTrust {
-  certain,   // an open `with` block, or the object on a live value-stack slot of one of its frames
-  inferred,  // inside a try whose finally releases it
-  likely,    // an acquire before the current place and no release after it
-};
-
-// A lock that a thread holds by what its own frames say, whatever the lock's owner field says.
-struct PyHeldLock {
-  PyLockKind kind = PyLockKind::lock;
-  attach::Address object;  // the Python object, comparable with PyLockWait::object
-  PyHoldTrust trust = PyHoldTrust::likely;
-  std::optional<std::size_t> frame;  // index into PyThread::frames
-  int acquired_line = 0;             // of that frame's file: where it was taken; 0: not known
-  std::string rule;                  // stable word: "with-block", "value-stack", …
-  std::string evidence;              // the same as a sentence
-};
-
-// Which lock of its own the GIL's or an RLock's word is: see PyGil.
 struct PyThread {
   attach::Address tstate;
   std::int64_t interpreter = 0;
@@ -133,7 +106,10 @@ struct PyThread {
   bool waits_for_gil = false;  // it sleeps on one of the GIL's own words
   std::string gil_evidence;
   std::optional<PyLockWait> lock_wait;
+  std::vector<PyFrameObject> frame_objects;
   std::vector<PyHeldLock> held;
+  std::vector<PyPendingCall> pending_calls;
+  std::vector<PyMention> mentions;
   std::vector<std::string> gaps;
 };
 
@@ -171,7 +147,16 @@ struct PyRuntimeState {
   attach::Address address;  // of _PyRuntime
   bool initialized = true, finalizing = false;
   std::vector<PyInterpreter> interpreters;
+  std::vector<PySyncObject> sync_objects;  // by address; every one that a thread refers to
   std::vector<std::string> gaps;
 };
+
+// Null: no such object was read.
+inline const PySyncObject* find_sync_object(const PyRuntimeState& state, attach::Address address) {
+  const auto found =
+      std::lower_bound(state.sync_objects.begin(), state.sync_objects.end(), address,
+                       [](const PySyncObject& object, attach::Address at) { return object.address < at; });
+  return found != state.sync_objects.end() && found->address == address ? &*found : nullptr;
+}
 
 }  // namespace pythreads::pyframes

@@ -304,15 +304,15 @@ class ProcessComposer {
           break;
       }
     }
+    thread.trigger = text_or_null(finding.trigger);
     for (const Hold& from : finding.holds) {
       doc::Hold hold{from.resource, from.certainty, evidence_of(from.evidence), std::nullopt, std::nullopt};
       if (from.frame && *from.frame < frame_at.size()) {
         hold.frame = frame_at[*from.frame];
-        const pyframes::PyFrame& frame = joined.python->frames[*from.frame];
-        if (from.acquired_line > 0) {
-          hold.acquired_at =
-              doc::Place{valid_utf8(frame.file), from.acquired_line, text_or_null(frame.function)};
-        }
+      }
+      if (from.acquired.line > 0) {
+        hold.acquired_at = doc::Place{valid_utf8(from.acquired.file), from.acquired.line,
+                                      text_or_null(from.acquired.function)};
       }
       thread.holds.push_back(std::move(hold));
     }
@@ -387,11 +387,19 @@ class ProcessComposer {
     return wait;
   }
 
+  static decltype(doc::Detail::value) detail_value(const decltype(Detail::value)& from) {
+    if (const auto* flag = std::get_if<bool>(&from)) return *flag;
+    if (const auto* number = std::get_if<std::int64_t>(&from)) return *number;
+    if (const auto* text = std::get_if<std::string>(&from)) return valid_utf8(*text);
+    return std::monostate{};
+  }
+
   void add_resource(const Resource& from) {
     doc::Resource resource;
     resource.id = from.id;
     resource.kind = from.kind;
     resource.address = address_or_null(from.address);
+    resource.name = text_or_null(from.name);
     resource.locked = from.locked;
     if (from.owner) {
       resource.owner =
@@ -401,8 +409,11 @@ class ProcessComposer {
       resource.candidates.push_back({node_of(candidate.node), evidence_of(candidate.evidence)});
     }
     resource.owner_state = owner_state_name(from.owner_state);
-    if (from.count) resource.count = number_of(*from.count);
+    resource.count = from.count;
+    resource.capacity = from.capacity;
     resource.waiters = nodes_of(from.waiters);
+    if (!from.detail.empty()) resource.detail.emplace();
+    for (const Detail& each : from.detail) resource.detail->push_back({each.name, detail_value(each.value)});
     if (!from.locked) resource.unread.emplace_back("locked");
     process_.resources.push_back(std::move(resource));
   }

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "attach/address.h"
@@ -41,12 +42,18 @@ struct Wait {
   Evidence evidence;
 };
 
+struct Place {
+  std::string file;
+  int line = 0;  // 0: not known
+  std::string function;
+};
+
 struct Hold {
   std::string resource;
   Certainty certainty = Certainty::possible;
   Evidence evidence;
   std::optional<std::size_t> frame;  // index into the thread's Python frames
-  int acquired_line = 0;             // in that frame's file; 0: not known
+  Place acquired;                    // the `with` or the acquire; line 0: not known
 };
 
 // One for each of `join_threads(snapshot)`, in the same order.
@@ -57,11 +64,17 @@ struct ThreadFinding {
   GilRole gil = GilRole::none;
   std::optional<Wait> wait;
   std::vector<Hold> holds;
+  std::string trigger;  // the contract's trigger; empty: nothing runs in the middle of something else
 };
 
 struct Candidate {
   Node node;
   Evidence evidence;
+};
+
+struct Detail {
+  std::string name;
+  std::variant<std::monostate, bool, std::int64_t, std::string> value;
 };
 
 enum class OwnerState { none, alive, exited, before_fork, other_process, not_recorded };
@@ -70,14 +83,16 @@ struct Resource {
   std::string id;    // "PID:r1"
   std::string kind;  // the contract's resources.kind
   attach::Address address;
+  std::string name;  // as a person would find it in the source; empty: none was found
   std::optional<bool> locked;
   std::optional<Node> owner;
   Certainty owner_certainty = Certainty::possible;
   Evidence owner_evidence;
   std::vector<Candidate> candidates;  // who may hold it, when nobody is known to
   OwnerState owner_state = OwnerState::not_recorded;
-  std::optional<std::uint64_t> count;
+  std::optional<std::int64_t> count, capacity;
   std::vector<Node> waiters;
+  std::vector<Detail> detail;  // what its kind alone has
 };
 
 struct Edge {
@@ -86,6 +101,8 @@ struct Edge {
   std::string kind;  // that of the wait
   Certainty certainty = Certainty::possible;
   bool timed = false;
+  // One of several that could each end the wait: the workers of a pool, the holders of a semaphore's permits.
+  bool any_of = false;
 };
 
 struct Cause {

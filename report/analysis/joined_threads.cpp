@@ -9,6 +9,11 @@ pid_t JoinedThread::tid() const {
   return python != nullptr ? python->tid : 0;
 }
 
+const pyframes::PySyncObject* JoinedThread::slept_on() const {
+  if (python == nullptr || runtime == nullptr || !python->lock_wait) return nullptr;
+  return pyframes::find_sync_object(*runtime, python->lock_wait->object);
+}
+
 bool JoinedThread::held() const {
   return os != nullptr && os->os.is_held();
 }
@@ -30,7 +35,7 @@ std::vector<JoinedThread> join_threads(const Snapshot& snapshot) {
   for (const pyframes::PyInterpreter& interpreter : snapshot.runtime.interpreters) {
     for (const pyframes::PyThread& python : interpreter.threads) {
       const auto found = python.tid == 0 ? known.end() : known.find(python.tid);
-      JoinedThread joined{snapshot.process.pid, nullptr, &python, &interpreter};
+      JoinedThread joined{snapshot.process.pid, nullptr, &python, &interpreter, &snapshot.runtime};
       if (found == known.end()) {
         lost.push_back(joined);
       } else {
@@ -44,7 +49,7 @@ std::vector<JoinedThread> join_threads(const Snapshot& snapshot) {
   for (const SnapshotThread& thread : snapshot.threads) {
     const auto states = by_tid.find(thread.os.tid);
     if (states == by_tid.end()) {
-      threads.push_back({snapshot.process.pid, &thread, nullptr, nullptr});
+      threads.push_back({snapshot.process.pid, &thread, nullptr, nullptr, &snapshot.runtime});
     } else {
       threads.insert(threads.end(), states->second.begin(), states->second.end());
       by_tid.erase(states);  // a tid listed twice must not print its states twice

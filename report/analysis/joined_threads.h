@@ -19,7 +19,9 @@ struct JoinedThread {
   const SnapshotThread* os = nullptr;          // null: the kernel knows no such thread (any more)
   const pyframes::PyThread* python = nullptr;  // null: a native thread
   const pyframes::PyInterpreter* interpreter = nullptr;
+  const pyframes::PyRuntimeState* runtime = nullptr;
 
+  const pyframes::PySyncObject* slept_on() const;  // the object of its lock_wait; null: none
   pid_t tid() const;
   bool held() const;          // stopped for this look
   std::string label() const;  // "\"worker\" (tid 12)", as sentences name it

@@ -10,8 +10,8 @@ namespace {
 
 using pyframes::PyHeldLock;
 using pyframes::PyHoldTrust;
-using pyframes::PyLockKind;
-using pyframes::PyLockWait;
+using pyframes::PySyncKind;
+using pyframes::PySyncObject;
 
 Certainty certainty_of(PyHoldTrust trust) {
   switch (trust) {
@@ -66,20 +66,24 @@ class GraphBuilder {
     return findings_.resources.emplace_back(std::move(resource));
   }
 
-  static std::string_view kind_name(PyLockKind kind) { return kind == PyLockKind::rlock ? "RLock" : "Lock"; }
+  std::string_view kind_of(attach::Address address) const {
+    const PySyncObject* object = pyframes::find_sync_object(snapshot_.runtime, address);
+    return object != nullptr && object->kind == PySyncKind::rlock ? "RLock" : "Lock";
+  }
 
   void add_lock_wait(std::size_t index) {
     ThreadFinding& finding = findings_.threads[index];
     const pyframes::PyThread* python = threads_[index].python;
     if (!finding.wait || python == nullptr || !python->lock_wait) return;
     if (finding.wait->kind != "lock" && finding.wait->kind != "rlock") return;
-    const PyLockWait& wait = *python->lock_wait;
-    Resource& resource = resource_at(wait.object, kind_name(wait.kind));
-    resource.locked = wait.locked;
-    if (wait.count) resource.count = wait.count;
+    const PySyncObject* object = threads_[index].slept_on();
+    if (object == nullptr) return;
+    Resource& resource = resource_at(object->address, kind_of(object->address));
+    resource.locked = object->locked;
+    if (object->count) resource.count = object->count;
     resource.waiters.push_back(finding.node);
     finding.wait->resource = resource.id;
-    lock_waits_.emplace(wait.object, &wait);
+    lock_waits_.emplace(object->address, object);
   }
 
   void add_holds(std::size_t index) {
@@ -90,12 +94,13 @@ class GraphBuilder {
       if (std::find(seen.begin(), seen.end(), any.object) != seen.end()) continue;
       seen.push_back(any.object);
       const PyHeldLock& held = *find_held(*python, any.object);
-      const Resource& resource = resource_at(held.object, kind_name(held.kind));
-      findings_.threads[index].holds.push_back({resource.id,
-                                                certainty_of(held.trust),
-                                                {held.rule, held.evidence},
-                                                held.frame,
-                                                held.acquired_line});
+      const Resource& resource = resource_at(held.object, kind_of(held.object));
+      findings_.threads[index].holds.push_back(
+          {resource.id,
+           certainty_of(held.trust),
+           {held.rule, held.evidence},
+           held.frame,
+           {held.acquired.file, held.acquired.line, held.acquired.function}});
       holders_[held.object].push_back(index);
     }
   }
@@ -103,12 +108,12 @@ class GraphBuilder {
   void find_lock_owner(attach::Address address, std::size_t resource_index) {
     Resource& resource = findings_.resources[resource_index];
     const auto waited = lock_waits_.find(address);
-    const PyLockWait* wait = waited == lock_waits_.end() ? nullptr : waited->second;
-    if (wait != nullptr && !wait->locked) {
+    const PySyncObject* wait = waited == lock_waits_.end() ? nullptr : waited->second;
+    if (wait != nullptr && !wait->locked.value_or(true)) {
       resource.owner_state = OwnerState::none;
       return;
     }
-    if (wait != nullptr && wait->kind == PyLockKind::rlock) {
+    if (wait != nullptr && wait->kind == PySyncKind::rlock) {
       if (!wait->owner_ident) {
         resource.owner_state = OwnerState::none;
       } else {
@@ -121,7 +126,7 @@ class GraphBuilder {
 
   // An ident is pthread_self(), which glibc gives to a new thread again once its stack is free: the field
   // alone may name a thread that never took the lock. What that thread's own frames say settles it.
-  void find_owner_by_field(Resource& resource, const PyLockWait& wait) {
+  void find_owner_by_field(Resource& resource, const PySyncObject& wait) {
     const auto found = by_ident_.find(*wait.owner_ident);
     if (found == by_ident_.end()) {
       find_owner_without_state(resource, *wait.owner_ident);
@@ -132,7 +137,7 @@ class GraphBuilder {
               {"rlock-owner-field",
                "the RLock's owner field holds this thread's ident; nothing in the thread's "
                "own frames bears it out, and idents are used again"});
-    if (const PyHeldLock* held = find_held(*owner.python, wait.object)) {
+    if (const PyHeldLock* held = find_held(*owner.python, wait.address)) {
       resource.owner_certainty =
           held->trust == PyHoldTrust::likely ? Certainty::inferred : Certainty::certain;
       resource.owner_evidence = {
@@ -288,7 +293,7 @@ class GraphBuilder {
   ProcessFindings& findings_;
   std::unordered_map<std::uint64_t, std::size_t> by_ident_;
   std::map<attach::Address, std::size_t> locks_;  // ordered, so that the output is
-  std::unordered_map<attach::Address, const PyLockWait*> lock_waits_;
+  std::unordered_map<attach::Address, const PySyncObject*> lock_waits_;
   std::unordered_map<attach::Address, std::vector<std::size_t>> holders_;
 };
 

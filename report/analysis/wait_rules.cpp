@@ -351,12 +351,14 @@ constexpr std::array rules{
 struct Facts {
   const attach::KernelWait* call = nullptr;
   const pyframes::PyThread* python = nullptr;
+  const pyframes::PySyncObject* slept_on = nullptr;
   bool asleep = false, stopped = false;
 };
 
 Facts facts_of(const JoinedThread& thread) {
   Facts facts;
   facts.python = thread.python;
+  facts.slept_on = thread.slept_on();
   if (thread.os == nullptr) return facts;
   const attach::ThreadState& os = thread.os->os;
   facts.stopped = os.state == 'T';
@@ -394,17 +396,15 @@ const WaitingCall* find_call(std::span<const WaitingCall> calls, const attach::K
 }
 
 bool has_fact(WaitFact fact, const Facts& facts) {
-  const auto* lock_wait =
-      facts.python != nullptr && facts.python->lock_wait ? &*facts.python->lock_wait : nullptr;
   switch (fact) {
     case WaitFact::any:
       return true;
     case WaitFact::gil:
       return facts.python != nullptr && facts.python->waits_for_gil;
     case WaitFact::lock:
-      return lock_wait != nullptr && lock_wait->kind == pyframes::PyLockKind::lock;
+      return facts.slept_on != nullptr && facts.slept_on->kind == pyframes::PySyncKind::lock;
     case WaitFact::rlock:
-      return lock_wait != nullptr && lock_wait->kind == pyframes::PyLockKind::rlock;
+      return facts.slept_on != nullptr && facts.slept_on->kind == pyframes::PySyncKind::rlock;
     case WaitFact::asleep:
       return facts.asleep;
     case WaitFact::stopped:

@@ -13,6 +13,7 @@
 
 #include <sys/syscall.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -27,26 +28,26 @@ inline std::uint64_t ident_of(pid_t tid) {
   return 0x7f0000000000U + static_cast<std::uint64_t>(tid) * 0x1000U;
 }
 
-// A lock object as one thread sleeps on it.
-inline pyframes::PyLockWait rlock(std::uint64_t object, std::optional<pid_t> owner = std::nullopt) {
-  pyframes::PyLockWait wait;
-  wait.kind = pyframes::PyLockKind::rlock;
-  wait.object = attach::Address(object);
-  wait.word = attach::Address(object + 16);
-  wait.locked = true;
-  if (owner) wait.owner_ident = ident_of(*owner);
-  wait.count = 1;
-  wait.rule = "semaphore-on-value-stack";
-  wait.evidence = "the futex word is the semaphore of the RLock on its innermost frame's value stack";
-  return wait;
+// A lock object that somebody holds.
+inline pyframes::PySyncObject rlock(std::uint64_t object, std::optional<pid_t> owner = std::nullopt) {
+  pyframes::PySyncObject lock;
+  lock.kind = pyframes::PySyncKind::rlock;
+  lock.address = attach::Address(object);
+  lock.type_name = "_thread.RLock";
+  lock.locked = true;
+  lock.owner_field = true;
+  if (owner) lock.owner_ident = ident_of(*owner);
+  lock.count = 1;
+  return lock;
 }
 
-inline pyframes::PyLockWait lock(std::uint64_t object) {
-  pyframes::PyLockWait wait = rlock(object);
-  wait.kind = pyframes::PyLockKind::lock;
-  wait.count.reset();
-  wait.evidence = "the futex word is the semaphore of the Lock on its innermost frame's value stack";
-  return wait;
+inline pyframes::PySyncObject lock(std::uint64_t object) {
+  pyframes::PySyncObject lock;
+  lock.kind = pyframes::PySyncKind::lock;
+  lock.address = attach::Address(object);
+  lock.type_name = "_thread.lock";
+  lock.locked = true;
+  return lock;
 }
 
 class SnapshotBuilder;
@@ -96,17 +97,9 @@ class ThreadBuilder {
     return *this;
   }
   // `limit` is the address of the time limit; 0: none.
-  ThreadBuilder& waits_for(pyframes::PyLockWait wait, std::uint64_t limit = 0) {
-    sleeps_in(SYS_futex, wait.word.value, 0x189, 0, limit);
-    python().lock_wait = std::move(wait);
-    return *this;
-  }
-  ThreadBuilder& holds(const pyframes::PyLockWait& lock, std::optional<std::size_t> frame = std::nullopt,
-                       int line = 0, pyframes::PyHoldTrust trust = pyframes::PyHoldTrust::certain) {
-    python().held.push_back({lock.kind, lock.object, trust, frame, line, "with-block",
-                             "an open with block of its frame has this lock as its manager"});
-    return *this;
-  }
+  ThreadBuilder& waits_for(const pyframes::PySyncObject& object, std::uint64_t limit = 0);
+  ThreadBuilder& holds(const pyframes::PySyncObject& object, std::optional<std::size_t> frame = std::nullopt,
+                       int line = 0, pyframes::PyHoldTrust trust = pyframes::PyHoldTrust::certain);
   ThreadBuilder& runs() {
     os().os.state = 'R';
     os().os.kernel_wait.reset();
@@ -184,6 +177,19 @@ class SnapshotBuilder {
     return {*this, snapshot_.threads.size() - 1, std::nullopt};
   }
 
+  // Each object stands once; what was said of it last is so.
+  void knows(const pyframes::PySyncObject& object) {
+    std::vector<pyframes::PySyncObject>& objects = snapshot_.runtime.sync_objects;
+    const auto at = std::lower_bound(
+        objects.begin(), objects.end(), object.address,
+        [](const pyframes::PySyncObject& each, attach::Address address) { return each.address < address; });
+    if (at != objects.end() && at->address == object.address) {
+      *at = object;
+    } else {
+      objects.insert(at, object);
+    }
+  }
+
   report::Snapshot& snapshot() { return snapshot_; }
   pyframes::PyInterpreter& interpreter() { return snapshot_.runtime.interpreters.front(); }
   report::Snapshot build() const { return snapshot_; }
@@ -197,6 +203,37 @@ inline report::SnapshotThread& ThreadBuilder::os() {
 }
 inline pyframes::PyThread& ThreadBuilder::python() {
   return builder_.interpreter().threads[python_.value()];
+}
+
+inline ThreadBuilder& ThreadBuilder::waits_for(const pyframes::PySyncObject& object, std::uint64_t limit) {
+  const attach::Address word = object.address + 16;
+  sleeps_in(SYS_futex, word.value, 0x189, 0, limit);
+  builder_.knows(object);
+  const std::string kind = object.kind == pyframes::PySyncKind::rlock ? "RLock" : "Lock";
+  python().lock_wait = pyframes::PyLockWait{
+      object.address, word, "semaphore-on-value-stack",
+      "the futex word is the semaphore of the " + kind + " on its innermost frame's value stack"};
+  return *this;
+}
+
+inline ThreadBuilder& ThreadBuilder::holds(const pyframes::PySyncObject& object,
+                                           std::optional<std::size_t> frame, int line,
+                                           pyframes::PyHoldTrust trust) {
+  pyframes::PyHeldLock held;
+  held.object = object.address;
+  held.trust = trust;
+  held.frame = frame;
+  held.acquired.line = line;
+  if (frame && *frame < python().frames.size()) {
+    held.acquired.file = python().frames[*frame].file;
+    held.acquired.function = python().frames[*frame].function;
+  }
+  held.rule = "with-block";
+  held.evidence = "an open with block of its frame has this lock as its manager";
+  if (pyframes::find_sync_object(builder_.snapshot().runtime, object.address) == nullptr)
+    builder_.knows(object);
+  python().held.push_back(std::move(held));
+  return *this;
 }
 
 inline ThreadBuilder& ThreadBuilder::waits_for_gil() {

@@ -24,13 +24,13 @@ Findings findings_of(const SnapshotBuilder& builder) {
 // Two threads that wait for each other's RLock; `held` says whether their frames bear the owner fields out.
 SnapshotBuilder crossed(bool held, std::uint64_t limit = 0) {
   SnapshotBuilder bank(10);
-  bank.thread(11, "one").frame("/srv/bank.py", 21, "transfer").waits_for(rlock(second_lock, 12), limit);
-  bank.thread(12, "two").frame("/srv/bank.py", 31, "refund").waits_for(rlock(first_lock, 11));
+  auto one = bank.thread(11, "one").frame("/srv/bank.py", 21, "transfer");
+  one.waits_for(rlock(second_lock, 12), limit);
+  auto two = bank.thread(12, "two").frame("/srv/bank.py", 31, "refund");
+  two.waits_for(rlock(first_lock, 11));
   if (held) {
-    bank.interpreter().threads[0].held = {{pyframes::PyLockKind::rlock, attach::Address(first_lock),
-                                           pyframes::PyHoldTrust::certain, 0, 20, "with-block", "open"}};
-    bank.interpreter().threads[1].held = {{pyframes::PyLockKind::rlock, attach::Address(second_lock),
-                                           pyframes::PyHoldTrust::certain, 0, 30, "with-block", "open"}};
+    one.holds(rlock(first_lock, 11), 0, 20);
+    two.holds(rlock(second_lock, 12), 0, 30);
   }
   return bank;
 }
