@@ -12,7 +12,9 @@
 #include <thread>
 #include <utility>
 
+#include "attach/fork_origin.h"
 #include "attach/frozen_memory.h"
+#include "attach/futex_wait.h"
 #include "attach/held_threads.h"
 #include "attach/holder.h"
 #include "attach/live_files.h"
@@ -156,6 +158,7 @@ Result<StopReport> Attachment::State::look_without_stop(const std::function<void
   report.captured_at = std::chrono::system_clock::now();
   make_pages(LiveMemory::Identity::checked, 0);
   decode_waits(target, report);
+  read_futexes(target, read_clocks());
   for (ThreadState& thread : target.threads) {
     if (thread.gap.empty()) thread.gap = "it was not stopped: no registers and no stack";
   }
@@ -223,6 +226,7 @@ Result<StopReport> Attachment::State::look_at_stop(const HoldOptions& options,
     return Error{ErrorCode::internal, "no thread could be started to hold the target", ""};
   }
   report.captured_at = std::chrono::system_clock::now();
+  const StopClocks clocks = read_clocks();
   const LiveMemory now(memory_tid, mem, LiveMemory::Identity::checked);
   if (!now.still_there()) {
     holder.release();
@@ -234,6 +238,7 @@ Result<StopReport> Attachment::State::look_at_stop(const HoldOptions& options,
   compare_mappings(report);
   if (options.copy_stacks) copy_stacks(options.stack_bytes, *pages, target);
   decode_waits(target, report);
+  read_futexes(target, clocks);
   read(target);
   holder.release();
 
@@ -290,6 +295,10 @@ Result<Attachment> Attachment::prepare(pid_t pid) {
     return Error{ErrorCode::not_python,
                  "process " + std::to_string(pid) + " has no memory of its own: it is a thread of the kernel",
                  ""};
+  }
+  Process& known = state->target.process;
+  if (known.parent_pid) {
+    known.forked_from = find_fork_parent(state->dir, *known.parent_pid, state->target.mappings);
   }
   return Attachment(std::move(state));
 }
