@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -14,6 +15,8 @@
 namespace pythreads::cli {
 namespace {
 
+// A process may have thousands of native threads that sleep on conditions of their own.
+constexpr std::size_t most_needed_stacks = 1000;
 constexpr const char* kDeadlineGap = "the deadline passed before this was read";
 
 bool passed(Deadline deadline) {
@@ -30,11 +33,46 @@ attach::Error no_runtime(attach::Error error, const attach::Process& process) {
   return std::move(error).within(process.executable.empty() ? name : name + " (" + process.executable + ")");
 }
 
-void walk_native(report::Snapshot& snapshot, attach::Target& target, bool& deadline_passed,
+// Whose native stack says what nothing else does: a sleeper on a word that is no Python lock's (a native
+// mutex, a condition variable), and a GIL's holder that sleeps inside a call.
+class NeedsNativeStack {
+ public:
+  explicit NeedsNativeStack(const pyframes::PyRuntimeState& runtime) {
+    for (const pyframes::PyInterpreter& interpreter : runtime.interpreters) {
+      if (interpreter.gil && interpreter.gil->locked) holders_.insert(interpreter.gil->holder_tid);
+      for (const pyframes::PyThread& thread : interpreter.threads) {
+        const bool lock = thread.lock_wait && !is_c_lock(runtime, thread.lock_wait->object);
+        if (thread.tid != 0 && (lock || thread.waits_for_gil)) explained_.insert(thread.tid);
+      }
+    }
+  }
+
+  bool operator()(const attach::ThreadState& thread) const {
+    if (!thread.kernel_wait) return false;
+    if (holders_.contains(thread.tid)) return true;
+    return thread.futex.has_value() && !explained_.contains(thread.tid);
+  }
+
+ private:
+  // Its C function is the better half of its name.
+  static bool is_c_lock(const pyframes::PyRuntimeState& runtime, attach::Address object) {
+    const pyframes::PySyncObject* found = pyframes::find_sync_object(runtime, object);
+    return found == nullptr || found->kind == pyframes::PySyncKind::c_object ||
+           found->kind == pyframes::PySyncKind::pymutex;
+  }
+
+  std::unordered_set<pid_t> holders_, explained_;
+};
+
+// Without --native only those that the findings need, so that these depend on no display option.
+void walk_native(report::Snapshot& snapshot, attach::Target& target, bool all, bool& deadline_passed,
                  Deadline deadline) {
   unwinder::Unwinder unwinder(target.modules, *target.files, target.mappings);
+  const NeedsNativeStack is_needed(snapshot.runtime);
   std::vector<unwinder::NativeStack*> walked;
+  std::size_t left = most_needed_stacks;
   for (report::SnapshotThread& thread : snapshot.threads) {
+    if (!all && (left == 0 || !is_needed(thread.os))) continue;
     if (!thread.os.registers) {
       thread.native.gap = thread.os.gap.empty() ? "its registers were not read" : thread.os.gap;
       continue;
@@ -47,8 +85,9 @@ void walk_native(report::Snapshot& snapshot, attach::Target& target, bool& deadl
     thread.native = unwinder.walk(*thread.os.registers, *target.memory, *target.lasting);
     thread.native_walked = true;
     walked.push_back(&thread.native);
+    if (!all) --left;
   }
-  unwinder.symbolize(walked);
+  unwinder.symbolize(walked, all ? unwinder::Detail::names_and_lines : unwinder::Detail::names);
 }
 
 }  // namespace
@@ -83,7 +122,7 @@ attach::Result<Capture> capture(pid_t pid, const Options& options, Deadline dead
   for (const attach::ThreadState& thread : target.threads) {
     snapshot.threads.push_back({.os = thread, .native = {}});
   }
-  if (options.native) walk_native(snapshot, target, result.deadline_passed, deadline);
+  walk_native(snapshot, target, options.native, result.deadline_passed, deadline);
   return result;
 }
 
