@@ -32,6 +32,8 @@
 
 namespace pythreads::pyframes {
 
+struct VariableName;
+
 struct Reading {
   const Runtime& runtime;
   attach::Target& target;
@@ -47,6 +49,7 @@ struct Reading {
   std::map<std::pair<attach::Address, std::int64_t>, SourcePosition> positions{};  // by code and instruction
   std::unordered_map<attach::Address, std::string> module_names{};                 // by f_globals
   std::unordered_map<attach::Address, std::string> type_names{};
+  std::unordered_map<attach::Address, std::shared_ptr<const std::vector<VariableName>>> variable_names{};
   attach::Address code_type{};  // PyCode_Type, once an object of it was seen
 
   const RuntimeLayout& layout() const { return runtime.layout; }
