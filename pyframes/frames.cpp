@@ -131,6 +131,30 @@ std::optional<Address> first_instruction(Reading& reading, const FrameCopy& fram
 
 }  // namespace
 
+Address globals_of(const RuntimeLayout& layout, const FrameCopy& frame) {
+  const bool objects = layout.frame_style == FrameStyle::frame_objects;
+  return frame.frame.pointer(objects ? layout.frame_object.f_globals : layout.interpreter_frame.f_globals)
+      .value_or(Address());
+}
+
+std::string module_of(Reading& reading, const FrameCopy& frame) {
+  const RuntimeLayout& layout = reading.layout();
+  const Address globals = globals_of(layout, frame);
+  if (globals.is_null()) return {};
+  if (auto known = reading.module_names.find(globals); known != reading.module_names.end())
+    return known->second;
+  std::string& name = reading.module_names[globals];
+  Result<std::uint64_t> flags = object_flags(layout, reading.lasting, globals);
+  if (!flags || (*flags & type_flag::dict_subclass) == 0) return name;
+  Result<std::optional<Address>> value = find_in_dict(layout, reading.lasting, globals, "__name__");
+  if (!value || !*value) return name;
+  flags = object_flags(layout, reading.lasting, **value);
+  if (!flags || (*flags & type_flag::unicode_subclass) == 0) return name;
+  Result<StrValue> text = read_str(layout, reading.lasting, **value, max_name_length);
+  if (text) name = std::move(text->text);
+  return name;
+}
+
 std::optional<std::int64_t> instruction_of(Reading& reading, const FrameCopy& frame, const Code& code) {
   const RuntimeLayout& layout = reading.layout();
   switch (layout.instruction_style) {
@@ -173,28 +197,6 @@ bool is_incomplete(const RuntimeLayout& layout, const FrameCopy& frame, const Co
   if (layout.frame_style == FrameStyle::frame_objects || !instruction) return false;
   std::uint8_t owner = frame.frame.get(layout.interpreter_frame.owner).value_or(0);
   return owner != owned_by_generator && *instruction < std::int64_t{code.first_traceable} * 2;
-}
-
-// `__name__` of the frame's globals; empty if that can't be told.
-std::string module_of(Reading& reading, const FrameCopy& frame) {
-  const RuntimeLayout& layout = reading.layout();
-  bool objects = layout.frame_style == FrameStyle::frame_objects;
-  Address globals =
-      frame.frame.pointer(objects ? layout.frame_object.f_globals : layout.interpreter_frame.f_globals)
-          .value_or(Address());
-  if (globals.is_null()) return {};
-  if (auto known = reading.module_names.find(globals); known != reading.module_names.end())
-    return known->second;
-  std::string& name = reading.module_names[globals];
-  Result<std::uint64_t> flags = object_flags(layout, reading.lasting, globals);
-  if (!flags || (*flags & type_flag::dict_subclass) == 0) return name;
-  Result<std::optional<Address>> value = find_in_dict(layout, reading.lasting, globals, "__name__");
-  if (!value || !*value) return name;
-  flags = object_flags(layout, reading.lasting, **value);
-  if (!flags || (*flags & type_flag::unicode_subclass) == 0) return name;
-  Result<StrValue> text = read_str(layout, reading.lasting, **value, max_name_length);
-  if (text) name = std::move(text->text);
-  return name;
 }
 
 void read_frame(Reading& reading, const FrameCopy& copy, PyThread& thread) {

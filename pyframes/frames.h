@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "pyframes/python_state.h"
 #include "pyframes/reading.h"
@@ -27,5 +28,11 @@ void read_frames(Reading& reading, const RuntimeCopy& copy, PyRuntimeState& stat
 // Offset in bytes of the instruction that the frame is at: the last one executed, or the call that it is in.
 // -1 before the first; none where the frame's pointer does not lie in its code.
 std::optional<std::int64_t> instruction_of(Reading& reading, const FrameCopy& frame, const Code& code);
+
+// The dict of the frame's module; null where the frame does not tell.
+attach::Address globals_of(const RuntimeLayout& layout, const FrameCopy& frame);
+
+// `__name__` of the frame's globals; empty if that can't be told. Kept for the look.
+std::string module_of(Reading& reading, const FrameCopy& frame);
 
 }  // namespace pythreads::pyframes

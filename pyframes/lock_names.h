@@ -1,0 +1,23 @@
+// Which lock it is, as a person would find it in the source: `bank.LOCK_A`, `bank.Account._lock`,
+// `bank.transfer.lock`, `bank.LOCKS[2]`.
+//
+// An object does not know what it is called. Whoever waits for it or holds it has got hold of it by some
+// name, so the names are looked for where these threads' frames stand: the globals of their modules, the
+// classes and the attributes of the objects in their variables (`self` before all), containers among them,
+// and the variables themselves. The name that says most to a reader of the source wins: a module's variable,
+// then a class's, then an attribute by its class, then an element, then a local variable. A module that ran
+// as a script is named after its file and not `__main__`. Bounds keep the search small: it is given up for
+// the rest, never for owners.
+#pragma once
+
+#include "pyframes/python_state.h"
+#include "pyframes/reading.h"
+
+namespace pythreads::pyframes {
+
+// PySyncObject::name of the objects that some thread waits for, and of those that waiting threads hold; and
+// PyThread::mentions. The same walk while held and after. REQUIRES: lock_wait, frame_objects and held of
+// `state`'s threads, and its sync_objects.
+void read_lock_names(Reading& reading, const RuntimeCopy& copy, PyRuntimeState& state);
+
+}  // namespace pythreads::pyframes
