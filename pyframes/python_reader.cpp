@@ -11,6 +11,7 @@
 #include "pyframes/thread_ids.h"
 #include "pyframes/thread_names.h"
 #include "pyframes/thread_states.h"
+#include "pyframes/triggers.h"
 
 namespace pythreads::pyframes {
 namespace {
@@ -35,6 +36,7 @@ void fetch_python(const Runtime& runtime, const ReadOptions& options, attach::Ta
   fetch_gil(reading, copy);
   fetch_thread_states(reading, copy);
   fetch_held_locks(reading, copy, fetch_locks(reading, copy));
+  fetch_triggers(reading, copy);
   fetch_exceptions(reading, copy);
   fetch_thread_names(reading, copy);
   fetch_locals(reading, copy);
@@ -64,6 +66,7 @@ PyRuntimeState read_python(const Runtime& runtime, const ReadOptions& options, a
   read_thread_states(reading, copy, state);
   read_locks(reading, copy, state);
   read_held_locks(reading, copy, state);
+  read_triggers(reading, copy, state);
   read_exceptions(reading, copy, state);
   read_thread_names(reading, copy, state);
   read_locals(reading, copy, state);

@@ -1,0 +1,24 @@
+// Frames that began in the middle of another one, which did not call them: a signal handler, a finalizer, a
+// trace function. What such a frame waits for may be held by the very code that it interrupted.
+//
+// A signal handler is called with the number and the frame that it interrupted (signal.signal), a trace
+// function with the frame, an event and its argument (sys.settrace): a frame that was entered from C and has
+// the next outer frame's own frame object among its first arguments is one of these, whatever it is called.
+// A finalizer is a `__del__` that C called, or weakref.finalize; while the collector runs, it is the
+// collector's doing. An import is the frame of importlib that finds and loads. Sources:
+// Modules/signalmodule.c (_PyErr_CheckSignalsTstate), Python/sysmodule.c (call_trampoline),
+// Objects/typeobject.c (slot_tp_finalize), Lib/weakref.py at v3.8.0 to v3.15.0.
+#pragma once
+
+#include "pyframes/python_state.h"
+#include "pyframes/reading.h"
+
+namespace pythreads::pyframes {
+
+// While held: touches the first arguments of frames that C entered.
+void fetch_triggers(Reading& reading, const RuntimeCopy& copy);
+
+// PyFrame::trigger. REQUIRES: read_frames, and gc_collecting of the interpreters.
+void read_triggers(Reading& reading, const RuntimeCopy& copy, PyRuntimeState& state);
+
+}  // namespace pythreads::pyframes
