@@ -64,4 +64,46 @@ constexpr bool is_lock_type_name(std::string_view type_name) {
   return false;
 }
 
+// _queue.SimpleQueue: a semaphore and a list to 3.12, a ring of items and the parking lot from 3.13 on.
+// Modules/_queuemodule.c at v3.8.0, v3.13.0.
+struct SimpleQueueLayout {
+  std::int32_t size = 0;     // tp_basicsize without the head
+  PointerField semaphore{};  // → sem_t
+  ByteField waiting{};       // has_threads_waiting: what a getter is parked on
+  PointerField list{};
+  SizeField list_position{};  // how many of the list were taken
+  SizeField get{};            // ring: the next item's index
+  PointerField items{};
+  SizeField capacity{}, num{};
+};
+
+inline constexpr std::array<SimpleQueueLayout, 2> simple_queue_layouts{{
+    {.size = 40, .semaphore = {0}, .list = {16}, .list_position = {24}},
+    {.size = 56, .waiting = {0}, .get = {16}, .items = {24}, .capacity = {32}, .num = {40}},
+}};
+
+constexpr const SimpleQueueLayout* find_simple_queue_layout(std::int64_t size_without_head) {
+  for (const SimpleQueueLayout& layout : simple_queue_layouts) {
+    if (layout.size == size_without_head) return &layout;
+  }
+  return nullptr;
+}
+
+// _multiprocessing.SemLock, the same in all versions. Modules/_multiprocessing/semaphore.c at v3.8.0.
+struct SemLockLayout {
+  PointerField handle{0};            // → sem_t, mapped from /dev/shm
+  Field<std::uint64_t> last_tid{8};  // ident of who took it last
+  IntField count{16};                // how often this process has it
+  IntField maxvalue{20}, kind{24};   // kind: 0 recursive, 1 semaphore
+  PointerField name{32};
+};
+inline constexpr SemLockLayout sem_lock_layout{};
+
+// _io.BufferedReader, Writer, Random: a lock of the C API and who has it. Modules/_io/bufferedio.c at v3.8.0.
+struct BufferedLayout {
+  PointerField lock{88};
+  Field<std::uint64_t> owner{96};
+};
+inline constexpr BufferedLayout buffered_layout{};
+
 }  // namespace pythreads::pyframes

@@ -34,6 +34,15 @@ namespace pythreads::pyframes {
 
 struct VariableName;
 
+// What a type says of synchronization (sync_objects.h).
+struct SyncType {
+  bool is_one = false;
+  PySyncKind kind = PySyncKind::lock;
+  bool native = false;    // written in C
+  std::int64_t size = 0;  // tp_basicsize without the head, of the base that the kind was known by
+  std::string name;       // "threading.Condition"
+};
+
 struct Reading {
   const Runtime& runtime;
   attach::Target& target;
@@ -50,6 +59,8 @@ struct Reading {
   std::unordered_map<attach::Address, std::string> module_names{};                 // by f_globals
   std::unordered_map<attach::Address, std::string> type_names{};
   std::unordered_map<attach::Address, std::shared_ptr<const std::vector<VariableName>>> variable_names{};
+  std::unordered_map<attach::Address, SyncType> sync_types{};
+  std::unordered_map<attach::Address, std::shared_ptr<PySyncObject>> sync_objects{};  // null: it is none
   attach::Address code_type{};  // PyCode_Type, once an object of it was seen
 
   const RuntimeLayout& layout() const { return runtime.layout; }
