@@ -37,6 +37,29 @@ std::optional<std::string> read_text(Reading& reading, Code& code, std::optional
   return std::move(text->text);
 }
 
+struct Head {
+  std::shared_ptr<Code> code;
+  StructCopy copy;
+};
+
+Result<Head> read_head(Reading& reading, Address address) {
+  Result<bool> right = is_code(reading, address);
+  if (!right) return std::move(right).error().within("the type of a code object");
+  if (!*right) return Error{ErrorCode::corrupt, "a frame whose code is no code object", ""};
+  const RuntimeLayout& layout = reading.layout();
+  Result<StructCopy> copy = StructCopy::read(reading.lasting, address, layout.code.size);
+  if (!copy) return std::move(copy).error();
+  auto code = std::make_shared<Code>();
+  code->address = address;
+  code->first_line = copy->get(layout.code.co_firstlineno).value_or(0);
+  code->flags = copy->get(layout.code.co_flags).value_or(0);
+  code->first_traceable = copy->get(layout.code.co_firsttraceable).value_or(0);
+  if (layout.code.co_code_adaptive.exists())
+    code->instructions = address + static_cast<std::uint64_t>(layout.code.co_code_adaptive.offset);
+  code->thread_local_instructions = copy->pointer(layout.code.co_tlbc).value_or(Address());
+  return Head{std::move(code), *std::move(copy)};
+}
+
 }  // namespace
 
 Result<bool> is_code(Reading& reading, Address object) {
@@ -50,23 +73,38 @@ Result<bool> is_code(Reading& reading, Address object) {
   return true;
 }
 
+Result<std::shared_ptr<const Code>> read_code_head(Reading& reading, Address address) {
+  if (auto known = reading.codes.find(address); known != reading.codes.end()) return known->second;
+  if (auto known = reading.code_heads.find(address); known != reading.code_heads.end()) return known->second;
+  Result<Head> head = read_head(reading, address);
+  if (!head) return std::move(head).error();
+  std::shared_ptr<const Code> finished = std::move(head->code);
+  reading.code_heads.emplace(address, finished);
+  return finished;
+}
+
+const std::string& code_name(Reading& reading, Address address) {
+  const auto [known, added] = reading.code_names.try_emplace(address);
+  if (!added) return known->second;
+  if (auto whole = reading.codes.find(address); whole != reading.codes.end())
+    return known->second = whole->second->name;
+  const Result<bool> right = is_code(reading, address);
+  if (!right || !*right || !reading.layout().code.co_name.exists()) return known->second;
+  const Result<Address> name = reading.lasting.read_address(
+      address + static_cast<std::uint64_t>(reading.layout().code.co_name.offset));
+  Result<StrValue> text = name ? read_str(reading.layout(), reading.lasting, *name, max_name_length)
+                               : Result<StrValue>(name.error());
+  if (text) known->second = std::move(text->text);
+  return known->second;
+}
+
 Result<std::shared_ptr<const Code>> read_code(Reading& reading, Address address) {
   if (auto known = reading.codes.find(address); known != reading.codes.end()) return known->second;
-  Result<bool> right = is_code(reading, address);
-  if (!right) return std::move(right).error().within("the type of a code object");
-  if (!*right) return Error{ErrorCode::corrupt, "a frame whose code is no code object", ""};
-
+  Result<Head> head = read_head(reading, address);
+  if (!head) return std::move(head).error();
   const RuntimeLayout& layout = reading.layout();
-  Result<StructCopy> copy = StructCopy::read(reading.lasting, address, layout.code.size);
-  if (!copy) return std::move(copy).error();
-  auto code = std::make_shared<Code>();
-  code->address = address;
-  code->first_line = copy->get(layout.code.co_firstlineno).value_or(0);
-  code->flags = copy->get(layout.code.co_flags).value_or(0);
-  code->first_traceable = copy->get(layout.code.co_firsttraceable).value_or(0);
-  if (layout.code.co_code_adaptive.exists())
-    code->instructions = address + static_cast<std::uint64_t>(layout.code.co_code_adaptive.offset);
-  code->thread_local_instructions = copy->pointer(layout.code.co_tlbc).value_or(Address());
+  const std::shared_ptr<Code> code = std::move(head->code);
+  const StructCopy* copy = &head->copy;
   std::optional<std::string> name =
       read_text(reading, *code, copy->pointer(layout.code.co_name), max_name_length, "co_name");
   code->name_unread = !name;
@@ -89,7 +127,7 @@ Result<std::shared_ptr<const Code>> read_code(Reading& reading, Address address)
       add_gap(*code, "line table", bytes.error());
     }
   }
-  std::shared_ptr<const Code> finished = std::move(code);
+  std::shared_ptr<const Code> finished = code;
   reading.codes.emplace(address, finished);
   return finished;
 }

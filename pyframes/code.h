@@ -36,6 +36,13 @@ struct Code {
 // From the reading's cache, else from `lasting`. ErrorCode::corrupt: no code object is there.
 attach::Result<std::shared_ptr<const Code>> read_code(Reading& reading, attach::Address code);
 
+// What the evaluation loop needs of a code object, and no text: cheap enough while the target is held. The
+// other fields are empty.
+attach::Result<std::shared_ptr<const Code>> read_code_head(Reading& reading, attach::Address code);
+
+// co_name alone; empty if it can't be read.
+const std::string& code_name(Reading& reading, attach::Address code);
+
 // Whether an object is a code object: its type's tp_name is "code".
 attach::Result<bool> is_code(Reading& reading, attach::Address object);
 

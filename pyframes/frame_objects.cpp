@@ -119,21 +119,19 @@ class FrameObjects {
   bool is_noted_code(Address code) {
     const auto [found, added] = noted_codes_.try_emplace(code, false);
     if (!added) return found->second;
-    const Result<std::shared_ptr<const Code>> known = read_code(reading_, code);
-    if (!known) return false;
+    const std::string& name = code_name(reading_, code);
     found->second = std::any_of(noted_variables.begin(), noted_variables.end(),
-                                [&](const NotedVariable& row) { return row.function == (*known)->name; });
+                                [&](const NotedVariable& row) { return row.function == name; });
     return found->second;
   }
 
   void add(PyThread& thread, std::size_t index, const FrameCopy& frame) {
     std::string module = module_of(reading_, frame);
-    const Result<std::shared_ptr<const Code>> code = read_code(reading_, frame.code);
-    if (!code) return;
-    const bool is_one = std::any_of(
-        noted_variables.begin(), noted_variables.end(),
-        [&](const NotedVariable& row) { return row.function == (*code)->name && row.module == module; });
-    if (is_one) noted_.push_back({&thread, index, &frame, std::move(module), (*code)->name});
+    const std::string& name = code_name(reading_, frame.code);
+    const bool is_one =
+        std::any_of(noted_variables.begin(), noted_variables.end(),
+                    [&](const NotedVariable& row) { return row.function == name && row.module == module; });
+    if (is_one) noted_.push_back({&thread, index, &frame, std::move(module), name});
   }
 
   // The objects' heads, for all of them in one wave.

@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 
+#include "pyframes/deque_items.h"
 #include "pyframes/lock_layouts.h"
 #include "pyframes/objects.h"
 #include "pyframes/sync_objects.h"
@@ -18,14 +19,8 @@ using attach::Result;
 
 constexpr std::size_t max_items = 1024;    // of one queue
 constexpr std::size_t max_callbacks = 64;  // of one future
-constexpr std::size_t max_cells = 16;      // of one closure
 constexpr std::size_t handle_words = 12;   // of an asyncio Handle, its head left out
 constexpr std::uint64_t word = 8;
-
-// collections.deque: {ob_size, leftblock, rightblock, leftindex} behind the head, blocks of 64.
-constexpr std::uint64_t deque_left_block = 8, deque_left_index = 24;
-constexpr std::int64_t block_length = 64;
-constexpr std::uint64_t block_data = 8, block_right = 8 + 8 * 64;
 
 class Homes {
  public:
@@ -42,7 +37,7 @@ class Homes {
   void search_loop(Address loop) {
     const Result<std::optional<Address>> ready = find_attribute(layout(), reading_.memory, loop, "_ready");
     if (ready && *ready) {
-      for (const Address handle : deque_items(**ready)) {
+      for (const Address handle : deque_items(reading_, **ready, max_items)) {
         for (const Address cell : cells_behind(handle)) {
           if (is_asked(cell)) with_described(cell, [&](PySyncObject& object) { object.loop = loop; });
         }
@@ -55,7 +50,7 @@ class Homes {
       const Result<Items> items = read_list(layout(), reading_.memory, **callbacks, max_callbacks);
       if (!items) continue;
       for (const Address callback : items->items) {
-        const std::vector<Address> cells = closure_of(callback);
+        const std::vector<Address> cells = closure_of(reading_, callback);
         if (std::find(cells.begin(), cells.end(), loop) != cells.end())
           with_described(future, [&](PySyncObject& object) { object.loop = loop; });
       }
@@ -86,7 +81,7 @@ class Homes {
     if (known == nullptr) return {};
     if (known->kind == PySyncKind::queue) {
       const Result<std::optional<Address>> deque = find_attribute(layout(), reading_.memory, queue, "queue");
-      return deque && *deque ? deque_items(**deque) : std::vector<Address>{};
+      return deque && *deque ? deque_items(reading_, **deque, max_items) : std::vector<Address>{};
     }
     if (known->kind != PySyncKind::simple_queue) return {};
     const Result<Address> type = type_of(layout(), reading_.memory, queue);
@@ -121,35 +116,6 @@ class Homes {
     return found;
   }
 
-  std::vector<Address> deque_items(Address deque) {
-    const Result<std::string> type = [&]() -> Result<std::string> {
-      const Result<Address> of = type_of(layout(), reading_.memory, deque);
-      if (!of) return of.error();
-      return type_name(layout(), reading_.lasting, *of);
-    }();
-    if (!type || *type != "collections.deque") return {};
-    const auto size = read_word(deque + head());
-    const auto block = read_word(deque + head() + deque_left_block);
-    const auto index = read_word(deque + head() + deque_left_index);
-    if (!size || !block || !index) return {};
-    std::vector<Address> found;
-    Address at(*block);
-    auto place = static_cast<std::int64_t>(*index);
-    for (std::uint64_t i = 0; i < std::min<std::uint64_t>(*size, max_items); ++i, ++place) {
-      if (place == block_length) {
-        const auto right = read_word(at + block_right);
-        if (!right) break;
-        at = Address(*right);
-        place = 0;
-      }
-      if (place < 0 || place > block_length) break;
-      const auto item = read_word(at + block_data + static_cast<std::uint64_t>(place) * word);
-      if (!item) break;
-      if (*item != 0) found.emplace_back(*item);
-    }
-    return found;
-  }
-
   // The cells of every function that the words of an object refer to.
   std::vector<Address> cells_behind(Address object) {
     std::vector<std::uint64_t> words(handle_words);
@@ -158,29 +124,10 @@ class Homes {
     std::vector<Address> cells;
     for (const std::uint64_t each : words) {
       if (each < 4096 || each % word != 0) continue;
-      const std::vector<Address> more = closure_of(Address(each));
+      const std::vector<Address> more = closure_of(reading_, Address(each));
       cells.insert(cells.end(), more.begin(), more.end());
     }
     return cells;
-  }
-
-  // What the cells of a function's closure hold; empty for what is no function.
-  std::vector<Address> closure_of(Address object) {
-    std::vector<Address> held;
-    const Result<Address> type = type_of(layout(), reading_.memory, object);
-    if (!type || type->is_null()) return held;
-    const Result<std::string> name = type_name(layout(), reading_.lasting, *type);
-    if (!name || *name != "function" || !layout().function.func_closure.exists()) return held;
-    const auto closure =
-        read_word(object + static_cast<std::uint64_t>(layout().function.func_closure.offset));
-    if (!closure || *closure == 0 || !has_flag(Address(*closure), type_flag::tuple_subclass)) return held;
-    const Result<Items> cells = read_tuple(layout(), reading_.memory, Address(*closure), max_cells);
-    if (!cells) return held;
-    for (const Address cell : cells->items) {
-      const auto value = read_word(cell + static_cast<std::uint64_t>(layout().cell.ob_ref.offset));
-      if (value && *value != 0) held.emplace_back(*value);
-    }
-    return held;
   }
 
   Reading& reading_;

@@ -3,13 +3,22 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "pyframes/code.h"
 #include "pyframes/frame_slots.h"
-#include "pyframes/hex.h"
+#include "pyframes/frame_variables.h"
+#include "pyframes/frames.h"
+#include "pyframes/lock_managers.h"
 #include "pyframes/objects.h"
+#include "pyframes/suspended_frames.h"
+#include "pyframes/sync_objects.h"
 #include "pyframes/with_blocks.h"
 
 namespace pythreads::pyframes {
@@ -19,99 +28,187 @@ using attach::Address;
 using attach::Range;
 using attach::Result;
 
-constexpr std::size_t max_frames = 1000;  // of one owner; a lock is rarely taken further out
+constexpr std::size_t max_frames = 1000;       // of one thread; a lock is rarely taken further out
+constexpr std::size_t max_slots = 256;         // of one frame, when suspended generators are looked for
+constexpr std::size_t max_suspended = 20'000;  // slots that are looked at for them, all together
 
-// The RLocks that `ident` owns among those that are waited for.
-std::vector<Address> owned_by(std::uint64_t ident, const std::vector<PySyncObject>& locks) {
-  std::vector<Address> owned;
-  for (const PySyncObject& lock : locks) {
-    if (lock.owner_ident == ident) owned.push_back(lock.address);
+class HeldLocks {
+ public:
+  HeldLocks(Reading& reading, const RuntimeCopy& copy, PyRuntimeState& state)
+      : reading_(reading), copy_(copy), state_(state) {}
+
+  void run() {
+    for_each_thread([&](const ThreadCopy& thread, PyThread& into) { find_open_blocks(thread, into); });
+    // The search that costs more is for locks that somebody waits for and nobody was seen to hold.
+    find_unowned();
+    if (unowned_.empty()) return;
+    for_each_thread([&](const ThreadCopy& thread, PyThread& into) { find_suspended(thread, into); });
   }
-  return owned;
-}
 
-std::uint64_t ident_of(const RuntimeLayout& layout, const ThreadCopy& thread) {
-  return thread.tstate.get(layout.thread_state.thread_id).value_or(0);
-}
+ private:
+  const RuntimeLayout& layout() const { return reading_.layout(); }
 
-// A Condition's `with` takes the lock inside it (threading.Condition.__enter__).
-std::optional<Address> lock_of_condition(Reading& reading, Address manager) {
-  const RuntimeLayout& layout = reading.layout();
-  const Result<Address> type = type_of(layout, reading.memory, manager);
-  if (!type) return std::nullopt;
-  const Result<bool> is_condition = type_or_base_is(layout, reading.memory, *type, "Condition");
-  if (!is_condition || !*is_condition) return std::nullopt;
-  const Result<std::optional<Address>> lock = find_attribute(layout, reading.memory, manager, "_lock");
-  return lock ? *lock : std::nullopt;
-}
-
-std::vector<PyHeldLock> held_by(Reading& reading, const ThreadCopy& thread,
-                                const std::vector<Address>& owned) {
-  std::vector<PyHeldLock> held;
-  const std::size_t count = std::min(thread.frames.size(), max_frames);
-  for (std::size_t i = 0; i < count; ++i) {
-    for (const OpenWith& open : open_with_blocks(reading, thread.frames[i])) {
-      Address object = open.manager;
-      std::string rule = "with-block";
-      if (std::find(owned.begin(), owned.end(), object) == owned.end()) {
-        object = lock_of_condition(reading, object).value_or(Address());
-        rule = "with-condition";
-        if (std::find(owned.begin(), owned.end(), object) == owned.end()) continue;
-      }
-      held.push_back({.object = object,
-                      .trust = PyHoldTrust::certain,
-                      .frame = i,
-                      .acquired = {"", open.line, ""},
-                      .rule = std::move(rule),
-                      .evidence = "a with block on it is open in one of its frames (" + hex(object) + ")"});
+  template <typename Visit>
+  void for_each_thread(Visit visit) {
+    for (std::size_t i = 0; i < std::min(copy_.interpreters.size(), state_.interpreters.size()); ++i) {
+      const std::vector<ThreadCopy>& threads = copy_.interpreters[i].threads;
+      std::vector<PyThread>& states = state_.interpreters[i].threads;
+      for (std::size_t j = 0; j < std::min(threads.size(), states.size()); ++j) visit(threads[j], states[j]);
     }
   }
-  return held;
-}
+
+  void find_open_blocks(const ThreadCopy& thread, PyThread& into) {
+    const std::optional<Address> waited = given_back(thread);
+    const std::size_t count = std::min(thread.frames.size(), max_frames);
+    for (std::size_t i = 0; i < count; ++i) {
+      for (const OpenWith& open : open_with_blocks(reading_, thread.frames[i])) {
+        for (ManagedLock& lock : locks_of_manager(reading_, open.manager))
+          add(into, thread.frames[i], i, open.line, std::move(lock), waited);
+      }
+    }
+  }
+
+  // Inside Condition.wait the Condition's lock is not held, though `with condition:` is open further out.
+  std::optional<Address> given_back(const ThreadCopy& thread) {
+    constexpr std::size_t innermost = 3;
+    for (std::size_t i = 0; i < std::min(thread.frames.size(), innermost); ++i) {
+      if (code_name(reading_, thread.frames[i].code) != "wait") continue;
+      if (module_of(reading_, thread.frames[i]) != "threading") continue;
+      const std::optional<Address> self = find_variable(reading_, thread.frames[i], "self");
+      const PySyncObject* known = self ? describe_sync_object(reading_, *self) : nullptr;
+      if (known != nullptr && known->kind == PySyncKind::condition && !known->lock.is_null())
+        return known->lock;
+    }
+    return std::nullopt;
+  }
+
+  void add(PyThread& thread, const FrameCopy& frame, std::optional<std::size_t> index, int line,
+           ManagedLock&& lock, std::optional<Address> waited) {
+    if (waited == lock.object) return;
+    const PySyncObject* known = describe_sync_object(reading_, lock.object);
+    if (known == nullptr || !is_plausible(*known, thread)) return;
+    const bool twice = std::any_of(thread.held.begin(), thread.held.end(), [&](const PyHeldLock& each) {
+      return each.object == lock.object && each.frame == index && each.trust <= lock.trust;
+    });
+    if (twice) return;
+    PyHeldLock held;
+    held.object = lock.object;
+    held.trust = lock.trust;
+    held.permit = lock.permit;
+    held.frame = index;
+    held.acquired = lock.taken.line > 0 ? std::move(lock.taken) : place_of(frame, line);
+    held.rule = std::move(lock.rule);
+    held.evidence = std::move(lock.evidence);
+    thread.held.push_back(std::move(held));
+  }
+
+  // What the object says of itself must not speak against it.
+  static bool is_plausible(const PySyncObject& object, const PyThread& thread) {
+    if (object.kind == PySyncKind::semaphore || object.kind == PySyncKind::bounded_semaphore) return true;
+    if (!object.locked.value_or(true)) return false;
+    return !object.owner_field || object.kind == PySyncKind::sem_lock || object.owner_ident == thread.ident;
+  }
+
+  PyPlace place_of(const FrameCopy& frame, int line) {
+    if (reading_.held) return {};
+    const Result<std::shared_ptr<const Code>> code = read_code(reading_, frame.code);
+    return code ? PyPlace{(*code)->file, line, (*code)->name} : PyPlace{};
+  }
+
+  // ---- suspended generators
+
+  void find_unowned() {
+    for_each_thread([&](const ThreadCopy&, PyThread& thread) {
+      if (!thread.lock_wait) return;
+      const PySyncObject* known = describe_sync_object(reading_, thread.lock_wait->object);
+      if (known != nullptr && known->kind == PySyncKind::lock && known->locked.value_or(false))
+        unowned_.insert(known->address);
+    });
+    for_each_thread([&](const ThreadCopy&, PyThread& thread) {
+      for (const PyHeldLock& each : thread.held) unowned_.erase(each.object);
+    });
+  }
+
+  // Whoever has a suspended generator in a variable or on a value stack holds what it holds.
+  void find_suspended(const ThreadCopy& thread, PyThread& into) {
+    for (std::size_t i = 0; i < std::min(thread.frames.size(), max_frames); ++i) {
+      const Result<FrameSize> size = frame_size(reading_, thread.frames[i].code);
+      if (!size) continue;
+      const std::size_t count = std::min(size->variables + size->value_stack, max_slots);
+      const Result<std::vector<std::uint64_t>> words =
+          read_slots(reading_, frame_slots(layout(), thread.frames[i], *size), 0, count);
+      if (!words) continue;
+      for (const std::uint64_t word : *words) {
+        if (looked_at_ >= max_suspended) return;
+        const std::optional<Address> object = referred_object(layout(), word);
+        if (!object || !seen_.insert(*object).second) continue;
+        ++looked_at_;
+        add_suspended(*object, i, into, 0);
+      }
+    }
+  }
+
+  void add_suspended(Address object, std::size_t index, PyThread& into, int depth) {
+    constexpr int deepest = 8;
+    const std::optional<FrameCopy> frame = depth < deepest ? suspended_frame(reading_, object) : std::nullopt;
+    if (!frame) return;
+    for (const OpenWith& open : open_with_blocks(reading_, *frame)) {
+      for (ManagedLock& lock : locks_of_manager(reading_, open.manager)) {
+        lock.trust = std::max(lock.trust, PyHoldTrust::inferred);
+        lock.rule = "suspended-generator";
+        lock.evidence = "a generator that one of its frames refers to is suspended inside a with block on it";
+        if (lock.taken.line == 0) lock.taken = place_of(*frame, open.line);
+        add(into, *frame, index, open.line, std::move(lock), std::nullopt);
+      }
+    }
+    // `yield from` and `await`: the inner one is on its value stack.
+    const Result<FrameSize> size = frame_size(reading_, frame->code);
+    if (!size) return;
+    const Result<std::vector<std::uint64_t>> words =
+        read_slots(reading_, frame_slots(layout(), *frame, *size), 0,
+                   std::min(size->variables + size->value_stack, max_slots));
+    if (!words) return;
+    for (const std::uint64_t word : *words) {
+      const std::optional<Address> inner = referred_object(layout(), word);
+      if (inner && seen_.insert(*inner).second) add_suspended(*inner, index, into, depth + 1);
+    }
+  }
+
+  Reading& reading_;
+  const RuntimeCopy& copy_;
+  PyRuntimeState& state_;
+  std::set<Address> unowned_, seen_;
+  std::size_t looked_at_ = 0;
+};
 
 }  // namespace
 
-void fetch_held_locks(Reading& reading, const RuntimeCopy& copy, const std::vector<PySyncObject>& locks) {
-  std::vector<std::pair<const ThreadCopy*, std::vector<Address>>> owners;
+void fetch_held_locks(Reading& reading, const RuntimeCopy& copy) {
+  const RuntimeLayout& layout = reading.layout();
+  const auto code_size = static_cast<std::uint64_t>(std::max(layout.code.size, 0));
+  std::vector<Range> codes;
   for (const InterpreterCopy& interpreter : copy.interpreters) {
     for (const ThreadCopy& thread : interpreter.threads) {
-      std::vector<Address> owned = owned_by(ident_of(reading.layout(), thread), locks);
-      if (!owned.empty()) owners.emplace_back(&thread, std::move(owned));
+      for (const FrameCopy& frame : thread.frames) codes.push_back({frame.code, code_size});
     }
   }
-  // Two waves for all of them: the code objects tell how long the frames are.
-  const auto code_size = static_cast<std::uint64_t>(std::max(reading.layout().code.size, 0));
-  std::vector<Range> wave;
-  for (const auto& [thread, owned] : owners) {
-    for (const FrameCopy& frame : thread->frames) wave.push_back({frame.code, code_size});
+  reading.memory.prefetch(codes);
+  if (!layout.code.co_exceptiontable.exists()) return;
+  // Their exception tables; many share the empty one.
+  constexpr std::uint64_t most_tables = 256;
+  std::set<Address> seen;
+  std::vector<Range> tables;
+  for (const Range& code : codes) {
+    if (!seen.insert(code.begin).second) continue;
+    const Result<Address> table = reading.memory.read_address(
+        code.begin + static_cast<std::uint64_t>(layout.code.co_exceptiontable.offset));
+    if (table) tables.push_back({*table, most_tables});
   }
-  reading.memory.prefetch(wave);
-  wave.clear();
-  for (const auto& [thread, owned] : owners) {
-    for (const FrameCopy& frame : thread->frames) {
-      const Result<FrameSize> size = frame_size(reading, frame.code);
-      if (size) wave.push_back(frame_slots(reading.layout(), frame, *size));
-    }
-  }
-  reading.memory.prefetch(wave);
-  for (const auto& [thread, owned] : owners) static_cast<void>(held_by(reading, *thread, owned));
+  reading.memory.prefetch(tables);
 }
 
 void read_held_locks(Reading& reading, const RuntimeCopy& copy, PyRuntimeState& state) {
-  for (std::size_t i = 0; i < copy.interpreters.size() && i < state.interpreters.size(); ++i) {
-    const std::vector<ThreadCopy>& threads = copy.interpreters[i].threads;
-    for (std::size_t j = 0; j < threads.size() && j < state.interpreters[i].threads.size(); ++j) {
-      const std::vector<Address> owned = owned_by(ident_of(reading.layout(), threads[j]), state.sync_objects);
-      if (owned.empty()) continue;
-      PyThread& thread = state.interpreters[i].threads[j];
-      thread.held = held_by(reading, threads[j], owned);
-      for (PyHeldLock& held : thread.held) {
-        if (!held.frame || *held.frame >= thread.frames.size()) continue;
-        held.acquired.file = thread.frames[*held.frame].file;
-        held.acquired.function = thread.frames[*held.frame].function;
-      }
-    }
-  }
+  HeldLocks(reading, copy, state).run();
 }
 
 }  // namespace pythreads::pyframes

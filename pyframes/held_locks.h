@@ -1,19 +1,20 @@
-// What a thread's own frames say of the RLocks that others wait for: an open `with` block on one bears out
-// its owner field, whose ident alone may name a thread that came later (idents are pthread_self() and are
-// used again).
+// What each thread holds by what its own frames say: the open `with` blocks of all its frames, whatever the
+// manager is. A plain Lock has no field for its owner, so nothing else tells; where there is a field, a block
+// that it contradicts is not believed.
+//
+// What was given back for a while is not held: the lock of a Condition inside its `wait`. So is what the
+// object itself says is not locked.
 #pragma once
-
-#include <vector>
 
 #include "pyframes/python_state.h"
 #include "pyframes/reading.h"
 
 namespace pythreads::pyframes {
 
-// `locks` are those of fetch_locks: only the frames of threads that own one of them are touched.
-void fetch_held_locks(Reading& reading, const RuntimeCopy& copy, const std::vector<PySyncObject>& locks);
+// While held: touches code objects and frames, for all threads at once.
+void fetch_held_locks(Reading& reading, const RuntimeCopy& copy);
 
-// PyThread::held, for PyRuntimeState::sync_objects. REQUIRES: read_locks.
+// PyThread::held. The same while held and after.
 void read_held_locks(Reading& reading, const RuntimeCopy& copy, PyRuntimeState& state);
 
 }  // namespace pythreads::pyframes

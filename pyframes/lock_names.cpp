@@ -206,11 +206,12 @@ class NameSearch {
       search_class(object);
     } else if ((*flags & type_flag::heap_type) != 0) {
       search_class(*type);
-      search_attributes(object, *type);
+      search_attributes(object, *type, path);
     }
   }
 
-  void search_attributes(Address object, Address type) {
+  // A library's object is called by where it stands, for its class says nothing of the program.
+  void search_attributes(Address object, Address type, const std::string& path) {
     const Result<DictItems> items = read_attributes(layout(), reading_.memory, object, max_attributes);
     if (!items) return;
     for (const DictEntry& entry : items->entries) {
@@ -218,8 +219,11 @@ class NameSearch {
       const std::optional<std::string> name = text_of(entry.key);
       const std::string class_name = shown_class(type);
       if (!name || class_name.empty()) continue;
-      found(entry.value, is_library(class_name) ? NameRank::inside : NameRank::attribute,
-            class_name + '.' + *name);
+      if (is_library(class_name)) {
+        found(entry.value, NameRank::inside, path + '.' + *name);
+      } else {
+        found(entry.value, NameRank::attribute, class_name + '.' + *name);
+      }
     }
   }
 
@@ -258,7 +262,7 @@ class NameSearch {
           const std::optional<std::string> key = key_of(entry.key);
           if (key) found(entry.value, rank, path + '[' + *key + ']');
         } else {
-          search_element(entry.value);
+          search_element(entry.value, path + "[…]");
         }
       }
       return;
@@ -271,19 +275,19 @@ class NameSearch {
       if (is_wanted(items->items[i])) {
         found(items->items[i], rank, path + '[' + std::to_string(i) + ']');
       } else {
-        search_element(items->items[i]);
+        search_element(items->items[i], path + '[' + std::to_string(i) + ']');
       }
     }
   }
 
   // `accounts["alice"]._lock` is called by its class: `bank.Account._lock`.
-  void search_element(Address element) {
+  void search_element(Address element, const std::string& path) {
     if (all_named() || !seen_.insert(element).second || seen_.size() > max_objects) return;
     const Result<Address> type = type_of(layout(), reading_.memory, element);
     if (!type || type->is_null()) return;
     const Result<std::uint64_t> flags = type_flags(layout(), reading_.memory, *type);
     if (flags && (*flags & type_flag::heap_type) != 0 && (*flags & type_flag::type_subclass) == 0)
-      search_attributes(element, *type);
+      search_attributes(element, *type, path);
   }
 
   bool may_contain(Address object) {

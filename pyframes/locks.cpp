@@ -4,7 +4,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -18,6 +17,7 @@
 #include "pyframes/hex.h"
 #include "pyframes/lock_layouts.h"
 #include "pyframes/objects.h"
+#include "pyframes/sync_objects.h"
 
 namespace pythreads::pyframes {
 namespace {
@@ -32,14 +32,8 @@ constexpr std::size_t all_stack_words = 512;
 constexpr std::size_t max_value_stack = 512;
 constexpr std::size_t max_variables = 256;
 constexpr std::uint64_t candidate_bytes = 48;
-constexpr int max_bases = 32;
-
-// What a type is, as far as locks go.
-struct TypeFact {
-  const LockLayout* lock = nullptr;
-  bool unknown_lock = false;  // a lock type of a size that no table has
-  PointerField bound_self;    // a bound method: where its self is
-};
+constexpr std::size_t generic_stack_words = 64;  // of the C stack, for objects of any type
+constexpr std::int64_t max_object = 2048;        // bytes of a C object that are looked through
 
 // Where an object was met, in the rule's word and in the sentence.
 struct Place {
@@ -58,11 +52,13 @@ struct Candidate {
 
 // One blocked thread, and how far the search for its lock has come.
 struct Sleeper {
+  const InterpreterCopy* interpreter = nullptr;
   const ThreadCopy* thread = nullptr;
-  PyThread* state = nullptr;  // null while held
+  PyThread* state = nullptr;
   Address word;
   std::optional<PyLockWait> found;
-  bool parked = false;  // the word is on its own stack: no semaphore of a lock object
+  bool parked = false;               // the word is on its own stack: no semaphore of a lock object
+  std::optional<Address> parked_on;  // and what the parking lot keeps it for
   bool unknown_lock = false;
 };
 
@@ -70,14 +66,15 @@ class LockSearch {
  public:
   LockSearch(Reading& reading, const RuntimeCopy& copy) : reading_(reading), copy_(copy) {}
 
-  std::map<Address, PySyncObject>& objects() { return objects_; }
-
-  std::vector<Sleeper> run(PyRuntimeState* state) {
+  std::vector<Sleeper> run(PyRuntimeState& state) {
     find_sleepers(state);
     find_parked();
-    search(&LockSearch::frame_candidates);
-    search(&LockSearch::near_stack_candidates);
-    search(&LockSearch::far_stack_candidates);
+    search(&LockSearch::frame_candidates, false);
+    search(&LockSearch::near_stack_candidates, false);
+    search(&LockSearch::far_stack_candidates, false);
+    search(&LockSearch::frame_candidates, true);
+    search(&LockSearch::generic_stack_candidates, true);
+    find_bare_mutexes();
     return std::move(sleepers_);
   }
 
@@ -85,7 +82,7 @@ class LockSearch {
   const RuntimeLayout& layout() const { return reading_.layout(); }
   std::uint64_t head() const { return static_cast<std::uint64_t>(layout().object.size); }
 
-  void find_sleepers(PyRuntimeState* state) {
+  void find_sleepers(PyRuntimeState& state) {
     for (std::size_t i = 0; i < copy_.interpreters.size(); ++i) {
       const std::vector<ThreadCopy>& threads = copy_.interpreters[i].threads;
       for (std::size_t j = 0; j < threads.size(); ++j) {
@@ -93,10 +90,11 @@ class LockSearch {
         const std::optional<Address> word = futex_word(*threads[j].os_thread);
         if (!word || is_gil_word(reading_, copy_, *word)) continue;
         Sleeper sleeper;
+        sleeper.interpreter = &copy_.interpreters[i];
         sleeper.thread = &threads[j];
         sleeper.word = *word;
-        if (state && i < state->interpreters.size() && j < state->interpreters[i].threads.size())
-          sleeper.state = &state->interpreters[i].threads[j];
+        if (i < state.interpreters.size() && j < state.interpreters[i].threads.size())
+          sleeper.state = &state.interpreters[i].threads[j];
         sleepers_.push_back(std::move(sleeper));
       }
     }
@@ -104,77 +102,98 @@ class LockSearch {
 
   // ---- types
 
-  TypeFact type_fact(Address type) {
-    const auto known = type_facts_.find(type);
-    if (known != type_facts_.end()) return known->second;
+  struct TypeFact {
+    PointerField bound_self;    // a bound method: where its self is
+    bool unknown_lock = false;  // a lock type of a size that no table has
+    std::int64_t size = 0;      // tp_basicsize; 0: not to be looked through
+    std::string name;
+  };
+
+  const TypeFact& type_fact(Address type) {
+    const auto [found, added] = type_facts_.try_emplace(type);
+    if (!added) return found->second;
     TypeFact fact;
-    Address at = type;
-    for (int depth = 0; depth < max_bases && !at.is_null(); ++depth) {
-      const Result<std::string> name = type_name(layout(), reading_.memory, at);
-      if (!name) break;
+    if (const Result<std::string> name = type_name(layout(), reading_.lasting, type)) {
+      fact.name = *name;
       fact.bound_self = bound_self_field(layout(), *name);
-      if (fact.bound_self.exists()) break;
-      if (is_lock_type_name(*name)) {
-        const Result<std::int64_t> size = type_basicsize(layout(), reading_.memory, at);
-        if (size) fact.lock = find_lock_layout(*name, *size - layout().object.size);
-        fact.unknown_lock = fact.lock == nullptr;
-      } else {
-        const Result<Address> base = reading_.memory.read_address(
-            at + static_cast<std::uint64_t>(std::max(layout().type.tp_base.offset, 0)));
-        if (!base || !layout().type.tp_base.exists()) break;
-        at = *base;
-        continue;
+      const Result<std::int64_t> size = type_basicsize(layout(), reading_.lasting, type);
+      const Result<std::uint64_t> flags = type_flags(layout(), reading_.lasting, type);
+      if (size && flags) {
+        fact.unknown_lock =
+            is_lock_type_name(*name) && find_lock_layout(*name, *size - layout().object.size) == nullptr;
+        if (is_opaque(*name, *flags) && *size <= max_object) fact.size = *size;
       }
-      break;
     }
-    type_facts_.emplace(type, fact);
-    return fact;
+    return type_facts_.insert_or_assign(type, std::move(fact)).first->second;
   }
 
-  TypeFact object_fact(Address object) {
+  // A C object whose fields nobody here knows: no basic object of Python's, no instance of a Python class.
+  static bool is_opaque(std::string_view name, std::uint64_t flags) {
+    constexpr std::uint64_t basic = type_flag::long_subclass | type_flag::list_subclass |
+                                    type_flag::tuple_subclass | type_flag::bytes_subclass |
+                                    type_flag::unicode_subclass | type_flag::dict_subclass |
+                                    type_flag::base_exc_subclass | type_flag::type_subclass;
+    if ((flags & basic) != 0 || name.find('.') == std::string_view::npos) return false;
+    return !name.starts_with("_thread.");
+  }
+
+  const TypeFact* object_fact(Address object) {
     const Result<Address> type = type_of(layout(), reading_.memory, object);
-    return type && !type->is_null() ? type_fact(*type) : TypeFact{};
+    return type && may_be_object(*type) ? &type_fact(*type) : nullptr;
   }
 
-  // ---- a lock object
-
-  template <typename T>
-  std::optional<T> lock_field(Address object, Field<T> field) {
-    if (!field.exists()) return std::nullopt;
-    const Result<T> value =
-        reading_.memory.read_value<T>(object + head() + static_cast<std::uint64_t>(field.offset));
-    if (!value) return std::nullopt;
-    return *value;
-  }
-
-  PySyncObject describe(Address object, const LockLayout& lock) {
-    PySyncObject described;
-    described.kind = lock.kind;
-    described.address = object;
-    described.type_name = lock.type_name;
-    described.owner_field = lock.owner.exists();
-    const std::optional<std::uint64_t> count = lock_field(object, lock.count);
-    if (const std::optional<std::uint8_t> mutex = lock_field(object, lock.mutex)) {
-      described.locked = (*mutex & 1) != 0;
-    } else if (const std::optional<std::uint8_t> locked = lock_field(object, lock.locked)) {
-      described.locked = *locked != 0;
-    } else {
-      described.locked = count && *count > 0;
+  static std::string kind_words(const PySyncObject& object) {
+    switch (object.kind) {
+      case PySyncKind::lock:
+        return "_thread.lock";
+      case PySyncKind::rlock:
+        return "_thread.RLock";
+      default:
+        return object.type_name;
     }
-    if (lock.owner.exists() && *described.locked && count) {
-      const std::optional<std::uint64_t> owner = lock_field(object, lock.owner);
-      described.count = static_cast<std::int64_t>(*count + lock.count_bias);
-      if (owner && *owner != 0) described.owner_ident = *owner;
-    }
-    return described;
   }
 
-  void found(Sleeper& sleeper, PySyncObject object, Address word, std::string rule, std::string evidence) {
+  // The word inside of an object that a thread would sleep on, where the kind is known.
+  struct Word {
+    std::uint64_t offset = 0;  // from the end of the head
+    bool pointer = false;      // it is what stands there; else the place itself
+  };
+  std::optional<Word> word_of(const PySyncObject& object) {
+    const Result<Address> type = type_of(layout(), reading_.memory, object.address);
+    const auto fact = type ? reading_.sync_types.find(*type) : reading_.sync_types.end();
+    if (fact == reading_.sync_types.end() || !fact->second.native) return std::nullopt;
+    const auto offset = [](auto field) { return static_cast<std::uint64_t>(field.offset); };
+    if (object.kind == PySyncKind::lock || object.kind == PySyncKind::rlock) {
+      const LockLayout* lock = find_lock_layout(
+          object.kind == PySyncKind::lock ? "_thread.lock" : "_thread.RLock", fact->second.size);
+      if (lock == nullptr) return std::nullopt;
+      return lock->mutex.exists() ? Word{offset(lock->mutex), false} : Word{offset(lock->semaphore), true};
+    }
+    if (object.kind == PySyncKind::simple_queue) {
+      const SimpleQueueLayout* queue = find_simple_queue_layout(fact->second.size);
+      if (queue == nullptr) return std::nullopt;
+      return queue->waiting.exists() ? Word{offset(queue->waiting), false}
+                                     : Word{offset(queue->semaphore), true};
+    }
+    if (object.kind == PySyncKind::sem_lock) return Word{offset(sem_lock_layout.handle), true};
+    if (object.kind == PySyncKind::buffered) return Word{offset(buffered_layout.lock), true};
+    return std::nullopt;
+  }
+
+  // Whether a thread that sleeps on (or is parked on) `asleep_on` waits for this object.
+  bool is_slept_on(const PySyncObject& object, Address asleep_on) {
+    const std::optional<Word> word = word_of(object);
+    if (!word) return false;
+    const Address at = object.address + head() + word->offset;
+    if (!word->pointer) return at == asleep_on;
+    const Result<Address> target = reading_.memory.read_address(at);
+    return target && *target == asleep_on;
+  }
+
+  void found(Sleeper& sleeper, const PySyncObject& object, Address word, std::string rule,
+             std::string evidence) {
     sleeper.found = PyLockWait{object.address, word, std::move(rule), std::move(evidence)};
-    objects_.insert_or_assign(object.address, std::move(object));
   }
-
-  static std::string type_words(const LockLayout& lock) { return std::string(lock.type_name); }
 
   // ---- parked threads
 
@@ -183,31 +202,138 @@ class LockSearch {
     for (Sleeper& sleeper : sleepers_) find_parked(sleeper);
   }
 
-  void find_parked(Sleeper& sleeper) {
+  // What a parked thread's wait_entry says it is parked on; none: it is not parked (any more).
+  std::optional<Address> parked_on(Sleeper& sleeper) {
     const auto& fields = layout().wait_entry;
     const attach::ThreadState& thread = *sleeper.thread->os_thread;
-    if (!thread.stack.contains(sleeper.word) || !fields.sema.exists()) return;
+    if (!thread.stack.contains(sleeper.word) || !fields.sema.exists()) return std::nullopt;
     sleeper.parked = true;
     const Address entry = sleeper.word - static_cast<std::uint64_t>(fields.sema.offset);
     const Result<StructCopy> copy = StructCopy::read(reading_.memory, entry, fields.size);
-    if (!copy) return;
+    if (!copy) return std::nullopt;
     const std::optional<Address> next = copy->pointer(fields.next);
     const std::optional<Address> prev = copy->pointer(fields.prev);
     const std::optional<Address> addr = copy->pointer(fields.addr);
-    if (!next || !prev || !addr) return;
+    if (!next || !prev || !addr) return std::nullopt;
     // In its bucket's list: the neighbours point back. A thread that was just unparked is in none.
     const Address node = entry + static_cast<std::uint64_t>(fields.next.offset);
     const auto distance = static_cast<std::uint64_t>(fields.prev.offset - fields.next.offset);
     const Result<Address> next_back = reading_.memory.read_address(*next + distance);
     const Result<Address> prev_forth = reading_.memory.read_address(*prev);
-    if (!next_back || !prev_forth || *next_back != node || *prev_forth != node) return;
-    const Address object = *addr - head();
-    const TypeFact fact = object_fact(object);
-    sleeper.unknown_lock = fact.unknown_lock;
-    if (!fact.lock || !fact.lock->mutex.exists() || fact.lock->mutex.offset != 0) return;
-    found(sleeper, describe(object, *fact.lock), *addr, "parking-lot",
-          "it is parked on the address " + hex(*addr) + ", which is the mutex inside the " +
-              type_words(*fact.lock) + " at " + hex(object));
+    if (!next_back || !prev_forth || *next_back != node || *prev_forth != node) return std::nullopt;
+    return addr;
+  }
+
+  void find_parked(Sleeper& sleeper) {
+    const std::optional<Address> addr = parked_on(sleeper);
+    if (!addr) return;
+    sleeper.parked_on = *addr;
+    const std::string parked = "it is parked on the address " + hex(*addr);
+    if (addr->value > head()) {
+      const Address object = *addr - head();
+      if (const TypeFact* fact = may_be_object(object) ? object_fact(object) : nullptr)
+        sleeper.unknown_lock = fact->unknown_lock;
+      const PySyncObject* known = may_be_object(object) ? describe_sync_object(reading_, object) : nullptr;
+      if (known != nullptr && is_slept_on(*known, *addr)) {
+        const bool queue = known->kind == PySyncKind::simple_queue;
+        found(sleeper, *known, *addr, "parking-lot",
+              parked + ", which is " + (queue ? "where getters wait in the " : "the mutex inside the ") +
+                  kind_words(*known) + " at " + hex(object));
+        return;
+      }
+    }
+    if (find_thread_handle(sleeper, *addr, parked) || find_world_stop(sleeper, *addr, parked)) return;
+    find_object_mutex(sleeper, *addr, parked);
+  }
+
+  // ThreadHandle.thread_is_exiting, an event that is set when the thread has ended. A handle is in the
+  // runtime's list: its neighbours point back.
+  bool find_thread_handle(Sleeper& sleeper, Address addr, const std::string& parked) {
+    const auto& fields = layout().thread_handle;
+    if (!fields.thread_is_exiting.exists() || !fields.ident.exists()) return false;
+    const auto offset = static_cast<std::uint64_t>(fields.thread_is_exiting.offset);
+    if (addr.value < offset) return false;
+    const Address handle = addr - offset;
+    constexpr std::uint64_t prev = 8;  // llist_node {next, prev} is the first field
+    const Result<Address> next = reading_.memory.read_address(handle);
+    const Result<Address> back = next ? reading_.memory.read_address(*next + prev) : next;
+    const Result<std::uint64_t> ident =
+        reading_.memory.read_value<std::uint64_t>(handle + static_cast<std::uint64_t>(fields.ident.offset));
+    if (!back || *back != handle || !ident || *ident == 0) return false;
+    PySyncObject object;
+    object.address = handle;
+    object.kind = PySyncKind::thread;
+    object.type_name = "_thread._ThreadHandle";
+    object.thread_ident = *ident;
+    const Result<std::int32_t> state =
+        reading_.memory.read_value<std::int32_t>(handle + static_cast<std::uint64_t>(fields.state.offset));
+    constexpr std::int32_t done = 4;  // THREAD_HANDLE_DONE
+    if (state) object.finished = *state == done;
+    found(sleeper, *add_sync_object(reading_, std::move(object)), addr, "parked-on-thread-handle",
+          parked + ", which is set when the thread of the ident " + hex(Address(*ident)) + " has ended");
+    return true;
+  }
+
+  // Free-threaded: suspended threads are parked on their own state; who stops the world waits on its event.
+  bool find_world_stop(Sleeper& sleeper, Address addr, const std::string& parked) {
+    const auto& thread = layout().thread_state;
+    const auto& of = layout().interpreter;
+    if (!layout().free_threaded) return false;
+    const InterpreterCopy& interpreter = *sleeper.interpreter;
+    const bool suspended =
+        thread.state.exists() &&
+        addr == sleeper.thread->tstate.at() + static_cast<std::uint64_t>(thread.state.offset);
+    const bool requester =
+        of.stoptheworld_stop_event.exists() &&
+        addr == interpreter.interpreter.at() + static_cast<std::uint64_t>(of.stoptheworld_stop_event.offset);
+    if (!suspended && !requester) return false;
+    PySyncObject object;
+    object.address = interpreter.interpreter.at();
+    object.kind = PySyncKind::stop_the_world;
+    object.owner_field = true;
+    const Address by = interpreter.interpreter.pointer(of.stoptheworld_requester).value_or(Address());
+    for (const ThreadCopy& each : interpreter.threads) {
+      if (!by.is_null() && each.tstate.at() == by) object.owner_ident = each.tstate.get(thread.thread_id);
+    }
+    found(sleeper, *add_sync_object(reading_, std::move(object)), addr,
+          suspended ? "parked-on-own-state" : "parked-on-stop-event",
+          parked + (suspended ? ", which is its own thread state: the world is stopped"
+                              : ", where who stops the world waits for the others"));
+    return true;
+  }
+
+  // Free-threaded: PyObject.ob_mutex, which a critical section takes.
+  void find_object_mutex(Sleeper& sleeper, Address addr, const std::string& parked) {
+    constexpr std::uint64_t ob_mutex =
+        10;  // Include/object.h at v3.13.0: ob_tid, ob_flags (or padding), ob_mutex
+    if (!layout().free_threaded || addr.value < ob_mutex || (addr.value - ob_mutex) % 8 != 0) return;
+    const Address at = addr - ob_mutex;
+    const TypeFact* fact = may_be_object(at) ? object_fact(at) : nullptr;
+    if (fact == nullptr || fact->name.empty()) return;
+    PySyncObject object;
+    object.address = at;
+    object.kind = PySyncKind::object_mutex;
+    object.type_name = fact->name;
+    const Result<std::uint8_t> mutex = reading_.memory.read_value<std::uint8_t>(addr);
+    if (mutex) object.locked = (*mutex & 1) != 0;
+    found(sleeper, *add_sync_object(reading_, std::move(object)), addr, "parked-on-object-mutex",
+          parked + ", which is the mutex of the " + fact->name + " object at " + hex(at));
+  }
+
+  // Parked on a PyMutex in nothing that was recognised.
+  void find_bare_mutexes() {
+    for (Sleeper& sleeper : sleepers_) {
+      if (sleeper.found || !sleeper.parked_on) continue;
+      PySyncObject object;
+      object.address = *sleeper.parked_on;
+      object.kind = PySyncKind::pymutex;
+      object.type_name = "PyMutex";
+      const Result<std::uint8_t> mutex = reading_.memory.read_value<std::uint8_t>(*sleeper.parked_on);
+      if (mutex) object.locked = (*mutex & 1) != 0;
+      found(sleeper, *add_sync_object(reading_, std::move(object)), *sleeper.parked_on, "parked-on-mutex",
+            "it is parked on the address " + hex(*sleeper.parked_on) +
+                ", which lies in no object that was recognised");
+    }
   }
 
   // ---- threads on a semaphore
@@ -254,6 +380,9 @@ class LockSearch {
   std::vector<Candidate> far_stack_candidates(const Sleeper& sleeper) {
     return stack_candidates(sleeper, first_stack_words, all_stack_words);
   }
+  std::vector<Candidate> generic_stack_candidates(const Sleeper& sleeper) {
+    return stack_candidates(sleeper, 0, generic_stack_words);
+  }
 
   // Objects lie in memory that can be written; most words of a C stack don't lead there.
   bool may_be_object(Address at) const {
@@ -267,11 +396,11 @@ class LockSearch {
   }
 
   // For all sleepers at once: gather, touch, then look.
-  void search(std::vector<Candidate> (LockSearch::*gather)(const Sleeper&)) {
+  void search(std::vector<Candidate> (LockSearch::*gather)(const Sleeper&), bool generic) {
     std::vector<std::pair<Sleeper*, std::vector<Candidate>>> searches;
     std::vector<attach::Range> wave;
     for (Sleeper& sleeper : sleepers_) {
-      if (sleeper.found || sleeper.parked) continue;
+      if (sleeper.found || (sleeper.parked && !sleeper.parked_on)) continue;
       std::vector<Candidate> candidates = (this->*gather)(sleeper);
       std::erase_if(candidates, [&](const Candidate& candidate) {
         return !may_be_object(candidate.object) || !may_be_object(candidate.object + candidate_bytes);
@@ -282,27 +411,59 @@ class LockSearch {
     reading_.memory.prefetch(wave);
     for (auto& [sleeper, candidates] : searches) {
       for (const Candidate& candidate : candidates) {
-        if (try_candidate(*sleeper, candidate.object, *candidate.place, false)) break;
-        const TypeFact fact = object_fact(candidate.object);
-        if (!fact.bound_self.exists()) continue;
+        if (try_object(*sleeper, candidate, candidate.object, generic, false)) break;
+        const TypeFact* fact = object_fact(candidate.object);
+        if (fact == nullptr || !fact->bound_self.exists()) continue;
         const Result<Address> self = reading_.memory.read_address(
-            candidate.object + static_cast<std::uint64_t>(fact.bound_self.offset));
-        if (self && !self->is_null() && try_candidate(*sleeper, *self, *candidate.place, true)) break;
+            candidate.object + static_cast<std::uint64_t>(fact->bound_self.offset));
+        if (self && may_be_object(*self) && try_object(*sleeper, candidate, *self, generic, true)) break;
       }
     }
   }
 
+  bool try_object(Sleeper& sleeper, const Candidate& candidate, Address object, bool generic, bool bound) {
+    return generic ? try_generic(sleeper, object, *candidate.place)
+                   : try_candidate(sleeper, object, *candidate.place, bound);
+  }
+
   bool try_candidate(Sleeper& sleeper, Address object, const Place& place, bool bound) {
-    // Its pointer first: almost no object passes, and one word is cheaper than a type.
-    const Result<Address> semaphore = reading_.memory.read_address(object + head());
-    if (!semaphore || *semaphore != sleeper.word) return false;
-    const TypeFact fact = object_fact(object);
-    if (fact.unknown_lock) sleeper.unknown_lock = true;
-    if (!fact.lock || fact.lock->semaphore.offset != 0) return false;
-    found(sleeper, describe(object, *fact.lock), sleeper.word, place.rule,
-          "it sleeps on the semaphore " + hex(sleeper.word) + ", which is that of the " +
-              type_words(*fact.lock) + " at " + hex(object) + ", found " +
-              (bound ? "as the self of a bound method " : "") + place.words);
+    const Address asleep_on = sleeper.parked_on.value_or(sleeper.word);
+    const TypeFact* fact = object_fact(object);
+    if (fact == nullptr || fact->name.empty()) return false;
+    if (fact->unknown_lock) sleeper.unknown_lock = true;
+    const PySyncObject* known = describe_sync_object(reading_, object);
+    if (known == nullptr || !is_slept_on(*known, asleep_on)) return false;
+    const std::string what = sleeper.parked_on ? "it is parked on the mutex " : "it sleeps on the semaphore ";
+    found(sleeper, *known, asleep_on, place.rule,
+          what + hex(asleep_on) + ", which is that of the " + kind_words(*known) + " at " + hex(object) +
+              ", found " + (bound ? "as the self of a bound method " : "") + place.words);
+    return true;
+  }
+
+  // Any C object that has the lock as a field, or (PyMutex) inside of it.
+  bool try_generic(Sleeper& sleeper, Address object, const Place& place) {
+    const Address asleep_on = sleeper.parked_on.value_or(sleeper.word);
+    const TypeFact* fact = object_fact(object);
+    if (fact == nullptr || fact->size <= layout().object.size) return false;
+    std::optional<std::uint64_t> offset;
+    if (asleep_on >= object + head() && asleep_on < object + static_cast<std::uint64_t>(fact->size)) {
+      if (sleeper.parked_on) offset = asleep_on - object;
+    } else {
+      std::vector<std::uint64_t> words(static_cast<std::size_t>(fact->size) / sizeof(std::uint64_t));
+      const std::size_t got = reading_.memory.read_up_to(object, std::as_writable_bytes(std::span(words)));
+      words.resize(std::min(got / sizeof(std::uint64_t), words.size()));
+      const auto at = std::find(words.begin(), words.end(), asleep_on.value);
+      if (at != words.end()) offset = static_cast<std::uint64_t>(at - words.begin()) * sizeof(std::uint64_t);
+    }
+    if (!offset || *offset < head()) return false;
+    PySyncObject described;
+    described.address = object;
+    described.kind = PySyncKind::c_object;
+    described.type_name = fact->name;
+    found(sleeper, *add_sync_object(reading_, std::move(described)), asleep_on,
+          std::string("c-object-") + (place.words == on_c_stack.words ? "on-c-stack" : "in-frame"),
+          "it sleeps on " + hex(asleep_on) + ", the lock at offset " + std::to_string(*offset) + " of the " +
+              fact->name + " object at " + hex(object) + ", found " + place.words);
     return true;
   }
 
@@ -310,12 +471,11 @@ class LockSearch {
   const RuntimeCopy& copy_;
   std::vector<Sleeper> sleepers_;
   std::unordered_map<Address, TypeFact> type_facts_;
-  std::map<Address, PySyncObject> objects_;
 };
 
 }  // namespace
 
-std::vector<PySyncObject> fetch_locks(Reading& reading, const RuntimeCopy& copy) {
+void fetch_locks(Reading& reading, const RuntimeCopy& copy) {
   // The code objects and slots of the innermost frames, and the stacks, for all sleepers at once; the search
   // itself then touches the candidates.
   const RuntimeLayout& layout = reading.layout();
@@ -329,16 +489,11 @@ std::vector<PySyncObject> fetch_locks(Reading& reading, const RuntimeCopy& copy)
     }
   }
   reading.memory.prefetch(wave);
-  LockSearch search(reading, copy);
-  static_cast<void>(search.run(nullptr));
-  std::vector<PySyncObject> objects;
-  for (auto& [address, object] : search.objects()) objects.push_back(std::move(object));
-  return objects;
 }
 
 void read_locks(Reading& reading, const RuntimeCopy& copy, PyRuntimeState& state) {
   LockSearch search(reading, copy);
-  for (Sleeper& sleeper : search.run(&state)) {
+  for (Sleeper& sleeper : search.run(state)) {
     if (!sleeper.state) continue;
     if (sleeper.found) {
       sleeper.state->lock_wait = std::move(sleeper.found);
@@ -346,7 +501,6 @@ void read_locks(Reading& reading, const RuntimeCopy& copy, PyRuntimeState& state
       sleeper.state->gaps.push_back("it waits for a lock object of a layout that is not known");
     }
   }
-  for (auto& [address, object] : search.objects()) state.sync_objects.push_back(std::move(object));
 }
 
 }  // namespace pythreads::pyframes

@@ -1,4 +1,5 @@
-// The threading.Lock or RLock that a blocked thread sleeps on, found by address and verified by address.
+// The object that a thread in a futex sleeps on, found by address and verified by address: a Lock or RLock,
+// a SimpleQueue, a semaphore between processes, the lock inside a stream or inside any other C object.
 //
 // The kernel says which futex word a thread sleeps on. Where locks are semaphores that word is the sem_t that
 // the lock object points to; the object itself is looked for among what the thread has at hand: the value
@@ -10,17 +11,16 @@
 // Sources: Python/thread_pthread.h, Python/parking_lot.c, Modules/_threadmodule.c at v3.8.0 to v3.15.0.
 #pragma once
 
-#include <vector>
-
 #include "pyframes/python_state.h"
 #include "pyframes/reading.h"
 
 namespace pythreads::pyframes {
 
-// The waits that were found, for who looks for their owners.
-std::vector<PySyncObject> fetch_locks(Reading& reading, const RuntimeCopy& copy);
+// While held: touches the stacks and frames that read_locks searches, for all sleepers at once.
+void fetch_locks(Reading& reading, const RuntimeCopy& copy);
 
-// PyThread::lock_wait. REQUIRES: match_os_threads(reading, copy).
+// PyThread::lock_wait, and a description of each object (sync_objects.h). The same while held and after.
+// REQUIRES: match_os_threads(reading, copy).
 void read_locks(Reading& reading, const RuntimeCopy& copy, PyRuntimeState& state);
 
 }  // namespace pythreads::pyframes

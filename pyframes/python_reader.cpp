@@ -1,13 +1,16 @@
 #include "pyframes/python_reader.h"
 
 #include "pyframes/exceptions.h"
+#include "pyframes/frame_objects.h"
 #include "pyframes/frames.h"
 #include "pyframes/gil.h"
 #include "pyframes/held_locks.h"
 #include "pyframes/interpreters.h"
 #include "pyframes/locals.h"
+#include "pyframes/lock_names.h"
 #include "pyframes/locks.h"
 #include "pyframes/reading.h"
+#include "pyframes/sync_objects.h"
 #include "pyframes/thread_ids.h"
 #include "pyframes/thread_names.h"
 #include "pyframes/thread_states.h"
@@ -23,6 +26,30 @@ RuntimeCopy copy_runtime(Reading& reading) {
   return copy;
 }
 
+// Who waits for what and who holds it: the same walk while held, over a state that is thrown away, and after.
+void read_synchronization(Reading& reading, const RuntimeCopy& copy, PyRuntimeState& state) {
+  if (!reading.options.locks) return;
+  read_locks(reading, copy, state);
+  read_frame_objects(reading, copy, state);
+  read_held_locks(reading, copy, state);
+  read_sync_objects(reading, state);
+  read_lock_names(reading, copy, state);
+}
+
+// As many interpreters and threads as were copied, with nothing said of them but who they are.
+PyRuntimeState unnamed_state(const Reading& reading, const RuntimeCopy& copy) {
+  PyRuntimeState state;
+  for (const InterpreterCopy& interpreter : copy.interpreters) {
+    std::vector<PyThread>& threads = state.interpreters.emplace_back().threads;
+    for (const ThreadCopy& thread : interpreter.threads) {
+      PyThread& unnamed = threads.emplace_back();
+      unnamed.tstate = thread.tstate.at();
+      unnamed.ident = thread.tstate.get(reading.layout().thread_state.thread_id).value_or(0);
+    }
+  }
+  return state;
+}
+
 }  // namespace
 
 void fetch_python(const Runtime& runtime, const ReadOptions& options, attach::Target& held) {
@@ -35,7 +62,12 @@ void fetch_python(const Runtime& runtime, const ReadOptions& options, attach::Ta
   RuntimeCopy copy = copy_runtime(reading);
   fetch_gil(reading, copy);
   fetch_thread_states(reading, copy);
-  fetch_held_locks(reading, copy, fetch_locks(reading, copy));
+  if (options.locks) {
+    fetch_locks(reading, copy);
+    fetch_held_locks(reading, copy);
+    PyRuntimeState state = unnamed_state(reading, copy);
+    read_synchronization(reading, copy, state);
+  }
   fetch_triggers(reading, copy);
   fetch_exceptions(reading, copy);
   fetch_thread_names(reading, copy);
@@ -64,8 +96,7 @@ PyRuntimeState read_python(const Runtime& runtime, const ReadOptions& options, a
   read_frames(reading, copy, state);
   read_gil(reading, copy, state);
   read_thread_states(reading, copy, state);
-  read_locks(reading, copy, state);
-  read_held_locks(reading, copy, state);
+  read_synchronization(reading, copy, state);
   read_triggers(reading, copy, state);
   read_exceptions(reading, copy, state);
   read_thread_names(reading, copy, state);

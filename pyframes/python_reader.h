@@ -13,6 +13,7 @@ namespace pythreads::pyframes {
 
 struct ReadOptions {
   bool locals = false;
+  bool locks = true;   // what threads wait for and hold; off only to measure what it costs
   bool redact = true;  // values whose name looks like a secret, passwords in URLs
   std::size_t max_threads = 100'000;
   std::size_t max_frames = 100'000;  // of one thread

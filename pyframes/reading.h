@@ -54,14 +54,17 @@ struct Reading {
   bool held = false;
 
   // What was already read of this look, by the address in the target.
-  std::unordered_map<attach::Address, std::shared_ptr<const Code>> codes{};
+  std::unordered_map<attach::Address, std::shared_ptr<const Code>> codes{}, code_heads{};
+  std::unordered_map<attach::Address, std::string> code_names{};
+  std::unordered_map<attach::Address, std::shared_ptr<const std::vector<std::uint8_t>>> exception_tables{};
   std::map<std::pair<attach::Address, std::int64_t>, SourcePosition> positions{};  // by code and instruction
   std::unordered_map<attach::Address, std::string> module_names{};                 // by f_globals
   std::unordered_map<attach::Address, std::string> type_names{};
   std::unordered_map<attach::Address, std::shared_ptr<const std::vector<VariableName>>> variable_names{};
   std::unordered_map<attach::Address, SyncType> sync_types{};
   std::unordered_map<attach::Address, std::shared_ptr<PySyncObject>> sync_objects{};  // null: it is none
-  attach::Address code_type{};  // PyCode_Type, once an object of it was seen
+  std::unordered_map<attach::Address, bool> generator_types{};  // whether objects of the type are generators
+  attach::Address code_type{};                                  // PyCode_Type, once an object of it was seen
 
   const RuntimeLayout& layout() const { return runtime.layout; }
 };

@@ -33,11 +33,9 @@ class WithBlocks {
       : reading_(reading), frame_(frame), opcodes_(opcodes) {}
 
   std::vector<OpenWith> find() {
-    const Result<std::shared_ptr<const Code>> code = read_code(reading_, frame_.code);
-    const Result<FrameSize> size = frame_size(reading_, frame_.code);
-    if (!code || !size) return {};
+    const Result<std::shared_ptr<const Code>> code = read_code_head(reading_, frame_.code);
+    if (!code) return {};
     code_ = *code;
-    size_ = *size;
     if (layout().frame_style == FrameStyle::frame_objects) {
       by_block_stack();
     } else {
@@ -70,7 +68,7 @@ class WithBlocks {
       if (type != opcodes_.setup_finally || level < 1 || handler < 0) continue;
       if (static_cast<std::size_t>(handler) >= bytecode_.size()) continue;
       if (bytecode_[static_cast<std::size_t>(handler)] != opcodes_.with_except_start) continue;
-      add(exit_owner(static_cast<std::uint32_t>(level)), line_of_setup(handler));
+      add(exit_owner(static_cast<std::uint32_t>(level)), handler, line_of_setup(handler));
     }
   }
 
@@ -104,20 +102,17 @@ class WithBlocks {
 
   void by_exception_table() {
     const std::optional<std::int64_t> instruction = instruction_of(reading_, frame_, *code_);
-    if (!instruction || !layout().code.co_exceptiontable.exists()) return;
-    const Result<Address> bytes = reading_.lasting.read_address(
-        frame_.code + static_cast<std::uint64_t>(layout().code.co_exceptiontable.offset));
-    if (!bytes) return;
-    const Result<BytesValue> table = read_bytes(layout(), reading_.lasting, *bytes, max_table);
-    if (!table || table->cut) return;
+    const std::shared_ptr<const std::vector<std::uint8_t>> table = exception_table_of(reading_, frame_.code);
+    if (!instruction || !table || table->empty()) return;
 
     std::vector<std::int64_t> visited;
     std::int64_t at = *instruction;
     while (visited.size() < max_blocks && std::find(visited.begin(), visited.end(), at) == visited.end()) {
       visited.push_back(at);
-      const std::optional<ExceptionHandler> handler = find_handler(table->bytes, at);
+      const std::optional<ExceptionHandler> handler = find_handler(*table, at);
       if (!handler) return;
-      if (is_with_handler(handler->target)) add(exit_owner(handler->depth), line_at(handler->target));
+      if (is_with_handler(handler->target))
+        add(exit_owner(handler->depth), handler->target, line_at(handler->target));
       at = handler->target;
     }
   }
@@ -134,6 +129,9 @@ class WithBlocks {
 
   // Who will be exited: the self of the bound `__exit__` in the slot below `depth`, or the manager beside it.
   std::optional<Address> exit_owner(std::uint32_t depth) {
+    const Result<FrameSize> size = frame_size(reading_, frame_.code);
+    if (!size) return std::nullopt;
+    size_ = *size;
     const std::size_t kept = opcodes_.keeps_manager ? 2 : 1;
     if (depth < kept || depth > size_.value_stack) return std::nullopt;
     const Result<std::vector<std::uint64_t>> words =
@@ -159,11 +157,14 @@ class WithBlocks {
   }
 
   int line_at(std::int64_t instruction) const {
-    return find_position(layout().line_table, code_->line_table, code_->first_line, instruction).line;
+    if (reading_.held) return 0;
+    const Result<std::shared_ptr<const Code>> code = read_code(reading_, frame_.code);
+    if (!code) return 0;
+    return find_position(layout().line_table, (*code)->line_table, (*code)->first_line, instruction).line;
   }
 
-  void add(std::optional<Address> manager, int line) {
-    if (manager) found_.push_back({*manager, line});
+  void add(std::optional<Address> manager, std::int64_t handler, int line) {
+    if (manager) found_.push_back({*manager, handler, line});
   }
 
   Reading& reading_;
@@ -176,6 +177,18 @@ class WithBlocks {
 };
 
 }  // namespace
+
+std::shared_ptr<const std::vector<std::uint8_t>> exception_table_of(Reading& reading, Address code) {
+  const auto [known, added] = reading.exception_tables.try_emplace(code);
+  if (!added) return known->second;
+  const PointerField field = reading.layout().code.co_exceptiontable;
+  if (!field.exists()) return nullptr;
+  const Result<Address> bytes = reading.lasting.read_address(code + static_cast<std::uint64_t>(field.offset));
+  if (!bytes) return nullptr;
+  Result<BytesValue> table = read_bytes(reading.layout(), reading.lasting, *bytes, max_table);
+  if (!table || table->cut) return nullptr;
+  return known->second = std::make_shared<const std::vector<std::uint8_t>>(std::move(table->bytes));
+}
 
 std::vector<OpenWith> open_with_blocks(Reading& reading, const FrameCopy& frame) {
   const Opcodes* opcodes = find_opcodes(reading.runtime.version);

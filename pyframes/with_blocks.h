@@ -10,6 +10,8 @@
 // (codegen_with_inner) at v3.14.0.
 #pragma once
 
+#include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "attach/address.h"
@@ -18,9 +20,13 @@
 namespace pythreads::pyframes {
 
 struct OpenWith {
-  attach::Address manager;  // the object whose __exit__ will be called
-  int line = 0;             // of the `with`; 0: not known
+  attach::Address manager;   // the object whose __exit__ will be called
+  std::int64_t handler = 0;  // offset in bytes of the block's handler in the code
+  int line = 0;              // of the `with`; 0: not known, or not looked up while the target is held
 };
+
+// co_exceptiontable (3.11 on); null: it can't be read, or there is none in this version. Kept for the look.
+std::shared_ptr<const std::vector<std::uint8_t>> exception_table_of(Reading& reading, attach::Address code);
 
 // Innermost first. What can't be read is left out: a block that is missed is not a claim.
 std::vector<OpenWith> open_with_blocks(Reading& reading, const FrameCopy& frame);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "pyframes/lock_layouts.h"
+#include "pyframes/sync_objects.h"
 #include "tests/unit/pyframes/object_builder.h"
 
 namespace pythreads::pyframes {
@@ -49,6 +50,7 @@ void run(BuiltRuntime& built) {
   Reading reading = built.reading();
   fetch_locks(reading, built.copy);
   read_locks(reading, built.copy, built.state);
+  read_sync_objects(reading, built.state);
 }
 
 // The object that the first thread sleeps on; fails where it sleeps on none.
@@ -266,11 +268,12 @@ TEST_P(ParkedLocks, AreNotBelievedWhenTheNeighboursDoNotPointBack) {
   EXPECT_FALSE(built_.thread(0).lock_wait);
 }
 
-TEST_P(ParkedLocks, AreNoLocksWhereAnotherObjectIsWaitedFor) {
+TEST_P(ParkedLocks, AreNoLocksWhereNothingIsKnownOfTheObject) {
   const Address object = objects_.object(objects_.type("_queue.SimpleQueue"), 128);
   park(object + static_cast<std::uint64_t>(GetParam()->object.size));
   run(built_);
-  EXPECT_FALSE(built_.thread(0).lock_wait);
+  EXPECT_EQ(slept_on(built_).kind, PySyncKind::pymutex);
+  EXPECT_EQ(built_.thread(0).lock_wait->rule, "parked-on-mutex");
 }
 
 INSTANTIATE_TEST_SUITE_P(Layouts, ParkedLocks,
