@@ -123,17 +123,17 @@ std::vector<Node> shortest_cycle(const Successors& successors, const std::set<No
 
 }  // namespace
 
-std::vector<std::vector<Node>> find_cycles(std::span<const Edge> edges) {
+std::vector<Knot> find_knots(std::span<const Edge> edges) {
   const Successors successors = successors_of(edges);
-  std::vector<std::vector<Node>> cycles;
+  std::vector<Knot> knots;
   const StrongComponents strong(successors);
   for (const std::vector<Node>& component : strong.components()) {
     const std::set<Node> members(component.begin(), component.end());
     std::vector<Node> cycle = shortest_cycle(successors, members, *members.begin());
-    if (!cycle.empty()) cycles.push_back(std::move(cycle));
+    if (!cycle.empty()) knots.push_back({std::move(cycle), {members.begin(), members.end()}});
   }
-  std::sort(cycles.begin(), cycles.end());
-  return cycles;
+  std::sort(knots.begin(), knots.end(), [](const Knot& a, const Knot& b) { return a.cycle < b.cycle; });
+  return knots;
 }
 
 std::vector<Node> nodes_behind(std::span<const Edge> edges, std::span<const Node> nodes) {

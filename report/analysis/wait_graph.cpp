@@ -1,225 +1,138 @@
 #include "report/analysis/wait_graph.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
+#include <set>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
+
+#include "report/analysis/native_locks.h"
+#include "report/analysis/owners.h"
+#include "report/analysis/resource_table.h"
 
 namespace pythreads::report {
 namespace {
 
-using pyframes::PyHeldLock;
-using pyframes::PyHoldTrust;
 using pyframes::PySyncKind;
 using pyframes::PySyncObject;
 
-Certainty certainty_of(PyHoldTrust trust) {
-  switch (trust) {
-    case PyHoldTrust::certain:
-      return Certainty::certain;
-    case PyHoldTrust::inferred:
-      return Certainty::inferred;
-    case PyHoldTrust::likely:
-      return Certainty::likely;
-  }
-  return Certainty::possible;
-}
-
-const PyHeldLock* find_held(const pyframes::PyThread& thread, attach::Address object) {
-  const PyHeldLock* best = nullptr;
-  for (const PyHeldLock& held : thread.held) {
-    if (held.object != object) continue;
-    if (best == nullptr || certainty_of(held.trust) > certainty_of(best->trust)) best = &held;
-  }
-  return best;
-}
+// Which calls of another thread would end a wait of this kind.
+struct Notifier {
+  std::string_view wait;
+  std::array<std::string_view, 3> methods;
+};
+constexpr std::array notifiers{
+    Notifier{"condition", {"notify", "notify_all", "notifyAll"}},
+    Notifier{"event", {"set"}},
+    Notifier{"semaphore", {"release"}},
+    Notifier{"barrier", {"wait", "abort", "reset"}},
+    Notifier{"queue-get", {"put", "put_nowait"}},
+    Notifier{"queue-put", {"get", "get_nowait"}},
+    Notifier{"queue-join", {"task_done"}},
+    Notifier{"future", {"set_result", "set_exception", "cancel"}},
+};
 
 class GraphBuilder {
  public:
-  GraphBuilder(const Snapshot& snapshot, std::span<const JoinedThread> threads, ProcessFindings& findings)
-      : snapshot_(snapshot), threads_(threads), findings_(findings) {
-    for (std::size_t i = 0; i < threads.size(); ++i) {
-      if (threads[i].python != nullptr) by_ident_.emplace(threads[i].python->ident, i);
-    }
-  }
+  GraphBuilder(const Snapshot& snapshot, std::span<const JoinedThread> threads,
+               std::span<const Classification> classified, ProcessFindings& findings)
+      : snapshot_(snapshot),
+        threads_(threads),
+        classified_(classified),
+        findings_(findings),
+        resources_(snapshot.runtime, findings) {}
 
   std::vector<Edge> build() {
-    for (std::size_t i = 0; i < threads_.size(); ++i) add_lock_wait(i);
-    for (std::size_t i = 0; i < threads_.size(); ++i) add_holds(i);
-    for (const auto& [address, index] : locks_) find_lock_owner(address, index);
+    for (std::size_t i = 0; i < threads_.size(); ++i) add_wait(i);
+    find_owners(snapshot_, threads_, resources_, findings_);
     add_gils();
-    return make_edges();
+    for (std::size_t i = 0; i < threads_.size(); ++i) held_[findings_.threads[i].node] |= threads_[i].held();
+    for (std::size_t i = 0; i < findings_.resources.size(); ++i) by_id_.emplace(findings_.resources[i].id, i);
+    for (std::size_t i = 0; i < threads_.size(); ++i) add_edges(i);
+    return std::move(edges_);
   }
 
  private:
-  Resource& resource_at(attach::Address address, std::string_view kind) {
-    const auto [found, added] = locks_.try_emplace(address, findings_.resources.size());
-    if (added) new_resource(address, kind);
-    return findings_.resources[found->second];
-  }
+  // ---- what each thread waits for
 
-  Resource& new_resource(attach::Address address, std::string_view kind) {
-    Resource resource;
-    resource.id = std::to_string(findings_.pid) + ":r" + std::to_string(findings_.resources.size() + 1);
-    resource.kind = kind;
-    resource.address = address;
-    return findings_.resources.emplace_back(std::move(resource));
-  }
-
-  std::string_view kind_of(attach::Address address) const {
-    const PySyncObject* object = pyframes::find_sync_object(snapshot_.runtime, address);
-    return object != nullptr && object->kind == PySyncKind::rlock ? "RLock" : "Lock";
-  }
-
-  void add_lock_wait(std::size_t index) {
+  void add_wait(std::size_t index) {
     ThreadFinding& finding = findings_.threads[index];
-    const pyframes::PyThread* python = threads_[index].python;
-    if (!finding.wait || python == nullptr || !python->lock_wait) return;
-    if (finding.wait->kind != "lock" && finding.wait->kind != "rlock") return;
-    const PySyncObject* object = threads_[index].slept_on();
-    if (object == nullptr) return;
-    Resource& resource = resource_at(object->address, kind_of(object->address));
-    resource.locked = object->locked;
-    if (object->count) resource.count = object->count;
-    resource.waiters.push_back(finding.node);
-    finding.wait->resource = resource.id;
-    lock_waits_.emplace(object->address, object);
+    const Classification& classified = classified_[index];
+    if (!finding.wait || classified.rule == nullptr) return;
+    std::optional<std::size_t> resource;
+    switch (classified.rule->resource) {
+      case ResourceAt::none:
+        return;
+      case ResourceAt::slept_on:
+      case ResourceAt::variable:
+        if (classified.object.is_null()) return;
+        resource = resources_.of_object(classified.object);
+        for (const attach::Address each : classified.pending) {
+          Resource& pending = resources_.at(resources_.of_object(each));
+          if (each != classified.object) pending.waiters.push_back(finding.node);
+        }
+        break;
+      case ResourceAt::native_mutex:
+      case ResourceAt::native_rwlock:
+      case ResourceAt::word:
+        resource = add_native(index, classified.rule->resource, finding.wait->kind);
+        break;
+    }
+    if (!resource) return;
+    finding.wait->resource = resources_.at(*resource).id;
+    resources_.at(*resource).waiters.push_back(finding.node);
+    if (finding.wait->kind == "idle") add_pool_detail(*resource);
   }
 
-  void add_holds(std::size_t index) {
-    const pyframes::PyThread* python = threads_[index].python;
-    if (python == nullptr) return;
-    std::vector<attach::Address> seen;
-    for (const PyHeldLock& any : python->held) {
-      if (std::find(seen.begin(), seen.end(), any.object) != seen.end()) continue;
-      seen.push_back(any.object);
-      const PyHeldLock& held = *find_held(*python, any.object);
-      const Resource& resource = resource_at(held.object, kind_of(held.object));
-      findings_.threads[index].holds.push_back(
-          {resource.id,
-           certainty_of(held.trust),
-           {held.rule, held.evidence},
-           held.frame,
-           {held.acquired.file, held.acquired.line, held.acquired.function}});
-      holders_[held.object].push_back(index);
-    }
-  }
-
-  void find_lock_owner(attach::Address address, std::size_t resource_index) {
-    Resource& resource = findings_.resources[resource_index];
-    const auto waited = lock_waits_.find(address);
-    const PySyncObject* wait = waited == lock_waits_.end() ? nullptr : waited->second;
-    if (wait != nullptr && !wait->locked.value_or(true)) {
-      resource.owner_state = OwnerState::none;
-      return;
-    }
-    if (wait != nullptr && wait->kind == PySyncKind::rlock) {
-      if (!wait->owner_ident) {
-        resource.owner_state = OwnerState::none;
-      } else {
-        find_owner_by_field(resource, *wait);
-      }
-      return;
-    }
-    find_owner_by_frames(resource, address);
-  }
-
-  // An ident is pthread_self(), which glibc gives to a new thread again once its stack is free: the field
-  // alone may name a thread that never took the lock. What that thread's own frames say settles it.
-  void find_owner_by_field(Resource& resource, const PySyncObject& wait) {
-    const auto found = by_ident_.find(*wait.owner_ident);
-    if (found == by_ident_.end()) {
-      find_owner_without_state(resource, *wait.owner_ident);
-      return;
-    }
-    const JoinedThread& owner = threads_[found->second];
-    set_owner(resource, owner, Certainty::recorded,
-              {"rlock-owner-field",
-               "the RLock's owner field holds this thread's ident; nothing in the thread's "
-               "own frames bears it out, and idents are used again"});
-    if (const PyHeldLock* held = find_held(*owner.python, wait.address)) {
-      resource.owner_certainty =
-          held->trust == PyHoldTrust::likely ? Certainty::inferred : Certainty::certain;
-      resource.owner_evidence = {
-          "rlock-owner-field+" + held->rule,
-          "the RLock's owner field holds this thread's ident, and its own frames bear it out: " +
-              held->evidence};
-    }
-  }
-
-  void find_owner_without_state(Resource& resource, std::uint64_t ident) {
+  std::optional<std::size_t> add_native(std::size_t index, ResourceAt where, std::string_view wait) {
+    const attach::FutexWait& futex = *threads_[index].os->os.futex;
+    if (where == ResourceAt::word)
+      return resources_.of_word(futex.word, wait == "native-mutex" ? "pthread-mutex" : "pthread-cond");
+    const bool mutex = where == ResourceAt::native_mutex;
+    const std::optional<NativeLock> lock = mutex ? mutex_at(futex) : rwlock_at(futex);
+    if (!lock) return resources_.of_word(futex.word, mutex ? "pthread-mutex" : "pthread-rwlock");
+    const std::size_t place = resources_.of_word(lock->address, mutex ? "pthread-mutex" : "pthread-rwlock");
+    Resource& resource = resources_.at(place);
+    resource.locked = true;
+    if (lock->owner == 0) return place;
+    resource.owner_state = OwnerState::exited;
+    resource.owner_certainty = Certainty::inferred;
+    resource.owner_evidence = {"native-owner-gone", "no thread has the tid in the lock's owner field"};
     for (const JoinedThread& thread : threads_) {
-      if (thread.python != nullptr || thread.os == nullptr || !thread.os->os.registers) continue;
-      if (thread.os->os.registers->fs_base != ident) continue;
-      set_owner(resource, thread, Certainty::recorded,
-                {"rlock-owner-field", "the RLock's owner field holds this native thread's pthread_self()"});
-      return;
+      if (thread.os == nullptr || thread.os->os.namespace_tid != lock->owner) continue;
+      resource.owner = Node{thread.pid, thread.tid()};
+      resource.owner_state = OwnerState::alive;
+      resource.owner_certainty = Certainty::certain;
+      resource.owner_evidence = {mutex ? "native-mutex-owner" : "native-rwlock-writer",
+                                 "the lock's owner field holds this thread's tid"};
+      break;
     }
-    if (is_complete()) {
-      resource.owner_state = OwnerState::exited;
-      resource.owner_certainty = Certainty::inferred;
-      resource.owner_evidence = {"rlock-owner-gone",
-                                 "no thread of the process has the ident in the RLock's owner field"};
-    } else {
-      resource.owner_state = OwnerState::not_recorded;
-      resource.owner_evidence = {
-          "rlock-owner-not-found",
-          "the RLock's owner field names a thread that is not among those that were read"};
-    }
+    return place;
   }
 
-  bool is_complete() const {
-    for (const pyframes::PyInterpreter& interpreter : snapshot_.runtime.interpreters) {
-      if (!interpreter.threads_gap.empty()) return false;
+  // {max_workers, queued, idle} beside a pool's work queue.
+  void add_pool_detail(std::size_t index) {
+    Resource& queue = resources_.at(index);
+    std::int64_t idle = 0;
+    for (const ThreadFinding& finding : findings_.threads)
+      idle += finding.wait && finding.wait->kind == "idle" && finding.wait->resource == queue.id ? 1 : 0;
+    queue.detail.clear();
+    for (const PySyncObject& object : snapshot_.runtime.sync_objects) {
+      if (object.kind != PySyncKind::executor || object.queue != queue.address) continue;
+      if (object.capacity) queue.detail.push_back({"max_workers", *object.capacity});
     }
-    return std::all_of(snapshot_.threads.begin(), snapshot_.threads.end(), [](const SnapshotThread& thread) {
-      return thread.os.is_held() || thread.os.outcome == attach::StopOutcome::exited;
-    });
+    if (queue.count) queue.detail.push_back({"queued", *queue.count});
+    queue.detail.push_back({"idle", idle});
   }
 
-  void find_owner_by_frames(Resource& resource, attach::Address address) {
-    const auto found = holders_.find(address);
-    if (found == holders_.end()) return;
-    std::size_t sure = 0;
-    std::size_t owner = 0;
-    for (const std::size_t index : found->second) {
-      if (certainty_of(find_held(*threads_[index].python, address)->trust) >= Certainty::inferred) {
-        ++sure;
-        owner = index;
-      }
-    }
-    if (sure == 1) {
-      const PyHeldLock& held = *find_held(*threads_[owner].python, address);
-      set_owner(resource, threads_[owner], certainty_of(held.trust), {held.rule, held.evidence});
-      return;
-    }
-    if (found->second.size() == 1) {
-      const PyHeldLock& held = *find_held(*threads_[found->second[0]].python, address);
-      set_owner(resource, threads_[found->second[0]], Certainty::likely, {held.rule, held.evidence});
-      return;
-    }
-    // A Lock has one holder. Where several seem to hold it, none is believed.
-    for (const std::size_t index : found->second) {
-      const PyHeldLock& held = *find_held(*threads_[index].python, address);
-      resource.candidates.push_back({findings_.threads[index].node, {held.rule, held.evidence}});
-      for (Hold& hold : findings_.threads[index].holds) {
-        if (hold.resource == resource.id) hold.certainty = std::min(hold.certainty, Certainty::likely);
-      }
-    }
-  }
-
-  void set_owner(Resource& resource, const JoinedThread& owner, Certainty certainty, Evidence evidence) {
-    resource.owner = Node{owner.pid, owner.tid()};
-    resource.owner_certainty = certainty;
-    resource.owner_evidence = std::move(evidence);
-    resource.owner_state = OwnerState::alive;
-    if (!resource.locked && certainty >= Certainty::recorded) resource.locked = true;
-  }
+  // ---- the GIL
 
   void add_gils() {
-    std::unordered_map<attach::Address, std::size_t> seen;  // interpreters may share one
+    std::set<attach::Address> seen;  // interpreters may share one
     for (const pyframes::PyInterpreter& interpreter : snapshot_.runtime.interpreters) {
-      if (!interpreter.gil || !seen.try_emplace(interpreter.gil->address, 0).second) continue;
+      if (!interpreter.gil || !seen.insert(interpreter.gil->address).second) continue;
       add_gil(*interpreter.gil);
     }
   }
@@ -249,12 +162,15 @@ class GraphBuilder {
     }
     if (!gil.locked && waiters.empty()) return;
 
-    Resource& resource = new_resource(gil.address, "GIL");
+    Resource& resource = resources_.at(resources_.of_word(gil.address, "GIL"));
     resource.locked = gil.locked;
     resource.owner_state = gil.locked ? OwnerState::not_recorded : OwnerState::none;
     if (holder != nullptr) {
-      set_owner(resource, *holder, Certainty::certain,
-                {"gil-last-holder", "the GIL is locked, and its last holder is this thread's state"});
+      resource.owner = Node{holder->pid, holder->tid()};
+      resource.owner_certainty = Certainty::certain;
+      resource.owner_state = OwnerState::alive;
+      resource.owner_evidence = {"gil-last-holder",
+                                 "the GIL is locked, and its last holder is this thread's state"};
     }
     for (const std::size_t index : waiters) {
       resource.waiters.push_back(findings_.threads[index].node);
@@ -262,46 +178,123 @@ class GraphBuilder {
     }
   }
 
-  std::vector<Edge> make_edges() const {
-    std::unordered_map<std::string, const Resource*> by_id;
-    for (const Resource& resource : findings_.resources) by_id.emplace(resource.id, &resource);
-    std::map<Node, bool> held;
-    for (std::size_t i = 0; i < threads_.size(); ++i) held[findings_.threads[i].node] |= threads_[i].held();
+  // ---- who waits for whom
 
-    std::vector<Edge> edges;
-    for (const ThreadFinding& thread : findings_.threads) {
-      if (!thread.wait || !thread.wait->resource) continue;
-      const Resource& resource = *by_id.at(*thread.wait->resource);
-      if (!resource.owner) continue;
+  void add_edges(std::size_t index) {
+    ThreadFinding& thread = findings_.threads[index];
+    if (!thread.wait || !thread.wait->resource || thread.status == Status::idle) return;
+    std::vector<attach::Address> objects = classified_[index].pending;
+    if (objects.empty()) {
+      const Resource* resource = find_resource(*thread.wait->resource);
+      if (resource == nullptr) return;
+      add_edges_for(thread, *resource, false);
+      if (resource->kind == "Thread" && resource->owner) thread.wait->target = resource->owner;
+      return;
+    }
+    // The futures of one wait: any of them may end it.
+    for (const attach::Address each : objects)
+      add_edges_for(thread, resources_.at(resources_.of_object(each)), true);
+  }
+
+  const Resource* find_resource(const std::string& id) const {
+    const auto found = by_id_.find(id);
+    return found == by_id_.end() ? nullptr : &findings_.resources[found->second];
+  }
+
+  void add_edges_for(const ThreadFinding& thread, const Resource& resource, bool any_of) {
+    if (resource.owner) {
       // CPython lets an RLock's owner take it again, so this thread's field and its wait contradict each
       // other.
-      if (resource.kind == "RLock" && *resource.owner == thread.node) continue;
-      Edge edge{thread.node,
-                *resource.owner,
-                resource.id,
-                thread.wait->kind,
-                std::min(thread.wait->certainty, resource.owner_certainty),
-                thread.wait->timeout.value_or(true)};
-      if (!held[edge.from] || !held[edge.to]) edge.certainty = std::min(edge.certainty, Certainty::likely);
-      edges.push_back(std::move(edge));
+      if (resource.kind == "RLock" && *resource.owner == thread.node) return;
+      add_edge(thread, *resource.owner, resource, resource.owner_certainty, any_of);
+      return;
     }
-    return edges;
+    const PySyncObject* object = pyframes::find_sync_object(snapshot_.runtime, resource.address);
+    if (object == nullptr) return;
+    if (object->kind == PySyncKind::future) add_future_edges(thread, resource, *object);
+    if (object->kind == PySyncKind::semaphore || object->kind == PySyncKind::bounded_semaphore)
+      add_permit_edges(thread, resource, *object);
+    add_notifier_edges(thread, resource);
+  }
+
+  // Not taken up by a worker yet: any worker of the pool would do, or the loop that was asked.
+  void add_future_edges(const ThreadFinding& thread, const Resource& resource, const PySyncObject& future) {
+    for (std::size_t i = 0; i < threads_.size(); ++i) {
+      const pyframes::PyThread* python = threads_[i].python;
+      if (python == nullptr) continue;
+      for (const pyframes::PyFrameObject& each : python->frame_objects) {
+        const bool worker =
+            each.variable == "work_queue" && !future.queue.is_null() && each.object == future.queue;
+        const bool loop = each.variable == "self" && !future.loop.is_null() && each.object == future.loop;
+        if (worker || loop) add_edge(thread, findings_.threads[i].node, resource, Certainty::certain, worker);
+      }
+    }
+  }
+
+  // All permits there are, if the semaphore remembers how many it began with; else there may be others.
+  void add_permit_edges(const ThreadFinding& thread, const Resource& resource,
+                        const PySyncObject& semaphore) {
+    std::size_t permits = 0;
+    std::vector<Node> holders;
+    for (const ThreadFinding& each : findings_.threads) {
+      for (const Hold& hold : each.holds) {
+        if (hold.resource != resource.id || hold.certainty < Certainty::inferred) continue;
+        ++permits;
+        holders.push_back(each.node);
+      }
+    }
+    const bool all = semaphore.capacity && semaphore.count.value_or(1) == 0 &&
+                     permits == static_cast<std::size_t>(std::max<std::int64_t>(*semaphore.capacity, 0));
+    for (const Node holder : holders)
+      add_edge(thread, holder, resource, all ? Certainty::inferred : Certainty::likely, true);
+  }
+
+  // Threads that would come to a call that ends the wait, if they go on.
+  void add_notifier_edges(const ThreadFinding& thread, const Resource& resource) {
+    const auto row = std::find_if(notifiers.begin(), notifiers.end(),
+                                  [&](const Notifier& each) { return each.wait == thread.wait->kind; });
+    if (row == notifiers.end()) return;
+    for (std::size_t i = 0; i < threads_.size(); ++i) {
+      const pyframes::PyThread* python = threads_[i].python;
+      if (python == nullptr || findings_.threads[i].node == thread.node) continue;
+      for (const pyframes::PyPendingCall& call : python->pending_calls) {
+        if (call.object != resource.address) continue;
+        if (std::find(row->methods.begin(), row->methods.end(), call.method) == row->methods.end()) continue;
+        add_edge(thread, findings_.threads[i].node, resource, Certainty::likely, true);
+        break;
+      }
+    }
+  }
+
+  void add_edge(const ThreadFinding& from, Node to, const Resource& resource, Certainty certainty,
+                bool any_of) {
+    Edge edge;
+    edge.from = from.node;
+    edge.to = to;
+    edge.resource = resource.id;
+    edge.kind = from.wait->kind;
+    edge.certainty = std::min(from.wait->certainty, certainty);
+    edge.timed = from.wait->timeout.value_or(true);
+    edge.any_of = any_of;
+    if (!held_[edge.from] || !held_[edge.to]) edge.certainty = std::min(edge.certainty, Certainty::likely);
+    edges_.push_back(std::move(edge));
   }
 
   const Snapshot& snapshot_;
   std::span<const JoinedThread> threads_;
+  std::span<const Classification> classified_;
   ProcessFindings& findings_;
-  std::unordered_map<std::uint64_t, std::size_t> by_ident_;
-  std::map<attach::Address, std::size_t> locks_;  // ordered, so that the output is
-  std::unordered_map<attach::Address, const PySyncObject*> lock_waits_;
-  std::unordered_map<attach::Address, std::vector<std::size_t>> holders_;
+  ResourceTable resources_;
+  std::unordered_map<std::string, std::size_t> by_id_;
+  std::map<Node, bool> held_;
+  std::vector<Edge> edges_;
 };
 
 }  // namespace
 
 std::vector<Edge> build_wait_graph(const Snapshot& snapshot, std::span<const JoinedThread> threads,
-                                   ProcessFindings& findings) {
-  return GraphBuilder(snapshot, threads, findings).build();
+                                   std::span<const Classification> classified, ProcessFindings& findings) {
+  return GraphBuilder(snapshot, threads, classified, findings).build();
 }
 
 }  // namespace pythreads::report

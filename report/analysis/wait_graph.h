@@ -8,17 +8,24 @@
 
 #include "report/analysis/findings.h"
 #include "report/analysis/joined_threads.h"
+#include "report/analysis/wait_rules.h"
 
 namespace pythreads::report {
 
-// Completes `findings.threads` (which `classify` has filled, one for each of `threads`) with resources and
+// Completes `findings.threads` (filled from `classified`, one for each of `threads`) with resources and
 // holds, adds `findings.resources`, and returns the edges.
 std::vector<Edge> build_wait_graph(const Snapshot& snapshot, std::span<const JoinedThread> threads,
-                                   ProcessFindings& findings);
+                                   std::span<const Classification> classified, ProcessFindings& findings);
 
-// One cycle for each strongly connected group of nodes, the shortest that starts at its least node: each node
-// waits for the next, the last for the first. Edges that are only `possible` never count.
-std::vector<std::vector<Node>> find_cycles(std::span<const Edge> edges);
+// A strongly connected group of nodes, and the shortest cycle in it that starts at its least node: each waits
+// for the next, the last for the first.
+struct Knot {
+  std::vector<Node> cycle;
+  std::vector<Node> members;  // all of them, in order
+};
+
+// In the order of their cycles. Edges that are only `possible` never count.
+std::vector<Knot> find_knots(std::span<const Edge> edges);
 
 // All nodes from which one of `nodes` is reached, without these.
 std::vector<Node> nodes_behind(std::span<const Edge> edges, std::span<const Node> nodes);

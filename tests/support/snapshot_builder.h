@@ -50,6 +50,14 @@ inline pyframes::PySyncObject lock(std::uint64_t object) {
   return lock;
 }
 
+// Any other object of its kind.
+inline pyframes::PySyncObject sync_object(pyframes::PySyncKind kind, std::uint64_t address) {
+  pyframes::PySyncObject object;
+  object.kind = kind;
+  object.address = attach::Address(address);
+  return object;
+}
+
 class SnapshotBuilder;
 
 // Speaks of one thread of a builder by its index, for the builder's vectors grow.
@@ -100,6 +108,8 @@ class ThreadBuilder {
   ThreadBuilder& waits_for(const pyframes::PySyncObject& object, std::uint64_t limit = 0);
   ThreadBuilder& holds(const pyframes::PySyncObject& object, std::optional<std::size_t> frame = std::nullopt,
                        int line = 0, pyframes::PyHoldTrust trust = pyframes::PyHoldTrust::certain);
+  // A variable of one of its frames that says what it does there.
+  ThreadBuilder& notes(std::size_t frame, std::string variable, const pyframes::PySyncObject& object);
   ThreadBuilder& runs() {
     os().os.state = 'R';
     os().os.kernel_wait.reset();
@@ -233,6 +243,14 @@ inline ThreadBuilder& ThreadBuilder::holds(const pyframes::PySyncObject& object,
   if (pyframes::find_sync_object(builder_.snapshot().runtime, object.address) == nullptr)
     builder_.knows(object);
   python().held.push_back(std::move(held));
+  return *this;
+}
+
+inline ThreadBuilder& ThreadBuilder::notes(std::size_t frame, std::string variable,
+                                           const pyframes::PySyncObject& object) {
+  if (pyframes::find_sync_object(builder_.snapshot().runtime, object.address) == nullptr)
+    builder_.knows(object);
+  python().frame_objects.push_back({frame, std::move(variable), object.address});
   return *this;
 }
 

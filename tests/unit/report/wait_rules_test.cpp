@@ -2,10 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <functional>
 #include <map>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "tests/support/snapshot_builder.h"
 
@@ -33,6 +35,32 @@ void stand_on(ThreadBuilder& thread, std::initializer_list<std::pair<const char*
   thread.frame("/srv/app.py", 7, "work");
 }
 
+std::function<void(ThreadBuilder&)> asleep_on(pyframes::PySyncKind kind) {
+  return [kind](ThreadBuilder& t) { t.frame("a.py", 1, "f").waits_for(sync_object(kind, 0x7000)); };
+}
+
+// Inside the wait of the Condition whose lock it is.
+std::function<void(ThreadBuilder&)> reacquires(const pyframes::PySyncObject& inner) {
+  return [inner](ThreadBuilder& t) {
+    pyframes::PySyncObject condition = sync_object(pyframes::PySyncKind::condition, 0x9000);
+    condition.lock = inner.address;
+    t.frame("threading.py", 1, "wait", "threading").frame("a.py", 1, "f").waits_for(inner);
+    t.notes(0, "self", condition);
+  };
+}
+
+// Asleep on a word with these words from it on, inside of a native function.
+void native_futex(ThreadBuilder& thread, const std::vector<std::int32_t>& words,
+                  const char* function = nullptr) {
+  thread.frame("a.py", 1, "f").sleeps_in(SYS_futex, 0x7000, 0x80);
+  attach::FutexWait& futex = thread.os().os.futex.emplace();
+  futex.word = attach::Address(0x7000);
+  futex.around_begin = attach::Address(0x7000);
+  futex.around.resize(words.size() * sizeof(std::int32_t));
+  std::memcpy(futex.around.data(), words.data(), futex.around.size());
+  if (function != nullptr) thread.native(function, "/lib/libc.so.6");
+}
+
 // One case for each row of the table, by what fires it.
 std::vector<Case> cases() {
   const auto on = [](std::initializer_list<std::pair<const char*, const char*>> frames) {
@@ -54,10 +82,54 @@ std::vector<Case> cases() {
   return {
       {"gil-word", "gil", Status::blocked, false,
        [](ThreadBuilder& t) { t.frame("a.py", 1, "f").waits_for_gil(); }},
-      {"idle-worker-simple-queue", "idle", Status::idle, true,
-       futex_on({{"concurrent.futures.thread", "_worker"}})},
-      {"idle-worker-simple-queue", "idle", Status::idle, false,
-       on({{"concurrent.futures.thread", "_worker"}})},
+      {"idle-worker", "idle", Status::idle, true, futex_on({{"concurrent.futures.thread", "_worker"}})},
+      {"idle-worker", "idle", Status::idle, false,
+       on({{"threading", "wait"}, {"queue", "get"}, {"concurrent.futures.thread", "_worker"}})},
+      {"idle-worker-of-pool", "idle", Status::idle, false,
+       [](ThreadBuilder& t) {
+         t.frame("pool.py", 1, "worker", "multiprocessing.pool")
+             .waits_for(sync_object(pyframes::PySyncKind::simple_queue, 0x7000));
+       }},
+      {"stop-the-world", "stop-the-world", Status::blocked, false,
+       asleep_on(pyframes::PySyncKind::stop_the_world)},
+      {"critical-section", "critical-section", Status::blocked, false,
+       asleep_on(pyframes::PySyncKind::object_mutex)},
+      {"condition-reacquire", "rlock", Status::blocked, false, reacquires(rlock(0x7000, 12))},
+      {"condition-reacquire", "lock", Status::blocked, false, reacquires(lock(0x7000))},
+      {"barrier-enter", "barrier", Status::blocked, false,
+       on({{"threading", "wait"}, {"threading", "_enter"}})},
+      {"condition-wait-for", "condition", Status::waiting, false,
+       on({{"threading", "wait"}, {"threading", "wait_for"}})},
+      {"simple-queue-word", "queue-get", Status::waiting, false,
+       asleep_on(pyframes::PySyncKind::simple_queue)},
+      {"thread-handle", "handle", Status::blocked, false, asleep_on(pyframes::PySyncKind::thread)},
+      {"sem-lock-word", "sem-lock", Status::blocked, false, asleep_on(pyframes::PySyncKind::sem_lock)},
+      {"stream-lock", "io-lock", Status::blocked, false, asleep_on(pyframes::PySyncKind::buffered)},
+      {"c-object-lock", "c-lock", Status::blocked, false, asleep_on(pyframes::PySyncKind::c_object)},
+      {"mutex-word", "c-lock", Status::blocked, false, asleep_on(pyframes::PySyncKind::pymutex)},
+      {"native-mutex", "native-mutex", Status::blocked, false,
+       [](ThreadBuilder& t) {
+         native_futex(t, {2, 0, 12, 1, 0, 0});
+       }},
+      {"native-mutex-function", "native-mutex", Status::blocked, false,
+       [](ThreadBuilder& t) {
+         native_futex(t, {1, 0, 0, 0, 0, 0}, "__lll_lock_wait");
+       }},
+      {"native-rwlock", "native-rwlock", Status::blocked, false,
+       [](ThreadBuilder& t) {
+         native_futex(t, {3, 0, 0, 0, 12, 0}, "pthread_rwlock_rdlock");
+       }},
+      {"native-condition", "native-condition", Status::waiting, false,
+       [](ThreadBuilder& t) {
+         native_futex(t, {0, 0, 0, 0, 0, 0}, "pthread_cond_wait@@GLIBC_2.3.2");
+       }},
+      {"event-loop", "loop", Status::idle, false,
+       [](ThreadBuilder& t) {
+         stand_on(t, {{"selectors", "select"}, {"asyncio.base_events", "_run_once"}});
+         t.sleeps_in(SYS_epoll_wait, 4, 0, 64, 0xffffffff);
+       }},
+      {"thread-shutdown", "shutdown", Status::blocked, true,
+       futex_on({{"threading", "join"}, {"threading", "_shutdown"}})},
       {"futures-wait", "future", Status::blocked, false,
        on({{"threading", "wait"}, {"threading", "wait"}, {"concurrent.futures._base", "wait"}})},
       {"futures-as-completed", "future", Status::blocked, false,

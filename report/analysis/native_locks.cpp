@@ -1,0 +1,45 @@
+#include "report/analysis/native_locks.h"
+
+#include <cstdint>
+#include <cstring>
+
+namespace pythreads::report {
+namespace {
+
+std::optional<std::int32_t> word_at(const attach::FutexWait& futex, std::int64_t offset) {
+  const auto at = static_cast<std::int64_t>(futex.word - futex.around_begin) + offset;
+  if (at < 0 || static_cast<std::uint64_t>(at) + sizeof(std::int32_t) > futex.around.size())
+    return std::nullopt;
+  std::int32_t value = 0;
+  std::memcpy(&value, futex.around.data() + at, sizeof value);
+  return value;
+}
+
+}  // namespace
+
+std::optional<NativeLock> mutex_at(const attach::FutexWait& futex) {
+  constexpr std::int32_t locked_and_waited_for = 2;
+  constexpr std::int32_t known_kinds = 0x1ff;  // PTHREAD_MUTEX_KIND_MASK_NP, robust, PI, PP, elision, shared
+  const auto lock = word_at(futex, 0), owner = word_at(futex, 8), users = word_at(futex, 12),
+             kind = word_at(futex, 16);
+  if (!lock || !owner || !users || !kind) return std::nullopt;
+  if (*lock != locked_and_waited_for || *owner <= 0 || *users <= 0 || *kind < 0 ||
+      (*kind & ~known_kinds) != 0)
+    return std::nullopt;
+  return NativeLock{futex.word, *owner};
+}
+
+std::optional<NativeLock> rwlock_at(const attach::FutexWait& futex) {
+  // Which of the two words it is, is told by the fields behind: after writers_futex come two of padding, then
+  // the writer; a tid or 0, like the one before it never is by chance.
+  for (const std::int64_t into : {8, 12}) {
+    const auto readers = word_at(futex, -into), writer = word_at(futex, 24 - into),
+               shared = word_at(futex, 28 - into);
+    if (!readers || !writer || !shared || *writer < 0 || (*shared != 0 && *shared != 1)) continue;
+    if (*writer == 0 && *readers == 0) continue;
+    return NativeLock{futex.word - static_cast<std::uint64_t>(into), *writer};
+  }
+  return std::nullopt;
+}
+
+}  // namespace pythreads::report

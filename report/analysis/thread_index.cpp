@@ -1,0 +1,116 @@
+#include "report/analysis/thread_index.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <string_view>
+
+namespace pythreads::report {
+namespace {
+
+// Whose frames say how a thread waits, not what the program was about.
+constexpr std::array<std::string_view, 9> waiting_modules{
+    "threading",  "queue",   "concurrent.futures", "importlib", "_frozen_importlib", "selectors",
+    "contextlib", "asyncio", "multiprocessing"};
+
+bool is_waiting_module(std::string_view module) {
+  return std::any_of(waiting_modules.begin(), waiting_modules.end(), [&](std::string_view each) {
+    return module.starts_with(each) &&
+           (module.size() == each.size() || module[each.size()] == '.' || each == "_frozen_importlib");
+  });
+}
+
+std::string file_and_line(const std::string& file, int line, const std::string& function) {
+  return file.substr(file.rfind('/') + 1) + ':' + (line > 0 ? std::to_string(line) : "?") +
+         (function.empty() ? "" : " in " + function);
+}
+
+}  // namespace
+
+const pyframes::PyFrame* own_frame(const JoinedThread& thread) {
+  if (thread.python == nullptr) return nullptr;
+  const pyframes::PyFrame* innermost = nullptr;
+  for (const pyframes::PyFrame& frame : thread.python->frames) {
+    if (frame.trampoline) continue;
+    if (innermost == nullptr) innermost = &frame;
+    if (!is_waiting_module(frame.module_name)) return &frame;
+  }
+  return innermost;
+}
+
+ThreadIndex::ThreadIndex(std::span<const JudgedProcess> processes, std::span<const Edge> edges) {
+  for (const JudgedProcess& process : processes) {
+    for (std::size_t i = 0; i < process.findings->threads.size(); ++i) {
+      const ThreadFinding& thread = process.findings->threads[i];
+      // Of the states of one OS thread, the one that waits speaks for it.
+      const auto [found, added] = places_.try_emplace(thread.node, Place{&process, i});
+      if (!added && thread.wait && thread.wait->resource) found->second = {&process, i};
+    }
+    for (const Resource& resource : process.findings->resources) resources_.emplace(resource.id, &resource);
+  }
+  for (const Edge& edge : edges) {
+    const auto [found, added] = edges_.try_emplace({edge.from, edge.to}, &edge);
+    if (!added && edge.certainty > found->second->certainty) found->second = &edge;
+  }
+}
+
+const ThreadFinding& ThreadIndex::finding(Node node) const {
+  const Place& place = places_.at(node);
+  return place.process->findings->threads[place.index];
+}
+
+const JoinedThread& ThreadIndex::joined(Node node) const {
+  const Place& place = places_.at(node);
+  return place.process->threads[place.index];
+}
+
+const Resource* ThreadIndex::resource(const std::optional<std::string>& id) const {
+  const auto found = id ? resources_.find(*id) : resources_.end();
+  return found == resources_.end() ? nullptr : found->second;
+}
+
+const Edge* ThreadIndex::edge(Node from, Node to) const {
+  const auto found = edges_.find({from, to});
+  return found == edges_.end() ? nullptr : found->second;
+}
+
+std::string ThreadIndex::label(const Resource* resource) {
+  if (resource == nullptr) return "a resource";
+  if (resource->kind == "GIL") return "the GIL";
+  if (resource->kind == "Thread") return "the end of a thread";
+  char address[32];
+  std::snprintf(address, sizeof address, " 0x%llx", static_cast<unsigned long long>(resource->address.value));
+  const std::string object = resource->kind + address;
+  return resource->name.empty() ? object : resource->name + " (" + object + ')';
+}
+
+std::string ThreadIndex::place(Node node) const {
+  const pyframes::PyFrame* frame = own_frame(joined(node));
+  return frame == nullptr ? "" : " at " + file_and_line(frame->file, frame->line, frame->function);
+}
+
+std::string ThreadIndex::taken(Node holder, const Resource* resource) const {
+  if (resource == nullptr) return "";
+  for (const Hold& hold : finding(holder).holds) {
+    if (hold.resource != resource->id || hold.acquired.line == 0) continue;
+    return ", which took it at " +
+           file_and_line(hold.acquired.file, hold.acquired.line, hold.acquired.function);
+  }
+  return "";
+}
+
+CauseLink ThreadIndex::link(Node node) const {
+  CauseLink link;
+  const ThreadFinding& thread = finding(node);
+  if (thread.wait) {
+    link.wait_kind = thread.wait->kind;
+    if (const Resource* waited = resource(thread.wait->resource)) link.lock_name = waited->name;
+  }
+  if (const pyframes::PyFrame* frame = own_frame(joined(node))) {
+    link.module = frame->module_name;
+    link.function = frame->qualified_name.empty() ? frame->function : frame->qualified_name;
+  }
+  return link;
+}
+
+}  // namespace pythreads::report
