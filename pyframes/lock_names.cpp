@@ -388,20 +388,26 @@ class NameSearch {
       for (const ThreadCopy& thread : interpreter.threads) {
         for (auto frame = thread.frames.rbegin(); frame != thread.frames.rend(); ++frame) {
           if (module_of(reading_, *frame) != "__main__") continue;
-          main_module_ = main_module_of(globals_of(layout(), *frame));
+          main_module_ = main_module_of(*frame);
           return;
         }
       }
     }
   }
 
-  std::string main_module_of(Address globals) {
+  // `__file__` is deleted when the script has come to its end; its code still knows the file.
+  std::string main_module_of(const FrameCopy& frame) {
+    const Address globals = globals_of(layout(), frame);
     const auto text = [&](std::string_view key) {
       const Result<std::optional<Address>> value = find_in_dict(layout(), reading_.lasting, globals, key);
       return value && *value ? text_of(**value).value_or("") : std::string();
     };
     const std::string package = text("__package__");
-    const std::string file = text("__file__");
+    std::string file = text("__file__");
+    if (file.empty()) {
+      const Result<std::shared_ptr<const Code>> code = read_code(reading_, frame.code);
+      if (code && (*code)->file.ends_with(".py")) file = (*code)->file;
+    }
     std::string stem = file.substr(file.rfind('/') + 1);
     if (stem.ends_with(".py")) stem.resize(stem.size() - 3);
     if (stem == "__main__") stem.clear();

@@ -1,24 +1,12 @@
 #include "report/analysis/thread_index.h"
 
-#include <algorithm>
-#include <array>
 #include <cstdio>
 #include <string_view>
 
+#include "report/analysis/waiting_modules.h"
+
 namespace pythreads::report {
 namespace {
-
-// Whose frames say how a thread waits, not what the program was about.
-constexpr std::array<std::string_view, 9> waiting_modules{
-    "threading",  "queue",   "concurrent.futures", "importlib", "_frozen_importlib", "selectors",
-    "contextlib", "asyncio", "multiprocessing"};
-
-bool is_waiting_module(std::string_view module) {
-  return std::any_of(waiting_modules.begin(), waiting_modules.end(), [&](std::string_view each) {
-    return module.starts_with(each) &&
-           (module.size() == each.size() || module[each.size()] == '.' || each == "_frozen_importlib");
-  });
-}
 
 std::string file_and_line(const std::string& file, int line, const std::string& function) {
   return file.substr(file.rfind('/') + 1) + ':' + (line > 0 ? std::to_string(line) : "?") +

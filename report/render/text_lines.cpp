@@ -2,6 +2,7 @@
 
 #include <cstdio>
 
+#include "report/analysis/waiting_modules.h"
 #include "report/text_encoding.h"
 
 namespace pythreads::report {
@@ -116,20 +117,40 @@ std::string node_label(const DocumentIndex& index, const document::Node& node) {
 
 std::string resource_label(const document::Resource& resource) {
   if (resource.kind == "GIL") return "the GIL";
-  std::string label = resource.kind;
-  if (resource.address) label += ' ' + hex(resource.address->value);
-  if (resource.name) label += " `" + *resource.name + '`';
-  return label;
+  std::string object = resource.kind;
+  if (resource.address) object += ' ' + hex(resource.address->value);
+  return resource.name ? *resource.name + " (" + object + ')' : object;
+}
+
+std::string place_label(const std::optional<std::string>& file, std::optional<document::Number> line,
+                        const std::optional<std::string>& function) {
+  const std::string path = file.value_or("???");
+  return path.substr(path.rfind('/') + 1) + ':' + (line ? std::to_string(*line) : "???") + " in " +
+         function.value_or("???");
 }
 
 std::string place_label(const document::Thread& thread) {
+  const document::Frame* innermost = nullptr;
   for (const document::Frame& frame : thread.frames) {
     if (frame.kind != "python") continue;
-    const std::string file = frame.file.value_or("???");
-    return file.substr(file.rfind('/') + 1) + ':' + (frame.line ? std::to_string(*frame.line) : "???") +
-           " in " + frame.function.value_or("???");
+    if (innermost == nullptr) innermost = &frame;
+    if (!is_waiting_module(frame.module.value_or(""))) {
+      innermost = &frame;
+      break;
+    }
   }
-  return "";
+  return innermost == nullptr ? "" : place_label(innermost->file, innermost->line, innermost->function);
+}
+
+std::string limit_words(const document::Wait& wait) {
+  if (!wait.ends_in_ms) return "with a time limit";
+  char text[48];
+  if (*wait.ends_in_ms < 10'000) {
+    std::snprintf(text, sizeof text, "for %.1f s more at most", *wait.ends_in_ms / 1000);
+  } else {
+    std::snprintf(text, sizeof text, "for %.0f s more at most", *wait.ends_in_ms / 1000);
+  }
+  return text;
 }
 
 std::string hex(std::uint64_t value) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -49,11 +50,17 @@ class DocumentIndex {
 std::string thread_label(const document::Thread& thread);
 std::string node_label(const DocumentIndex& index, const document::Node& node);
 
-// "RLock 0x7f… `bank.lock`", "the GIL"
+// "bank.lock (RLock 0x7f…)", "RLock 0x7f…", "the GIL"
 std::string resource_label(const document::Resource& resource);
 
-// "bank.py:21 in transfer" of the innermost Python frame; empty without one.
+// "bank.py:21 in transfer"
+std::string place_label(const std::optional<std::string>& file, std::optional<document::Number> line,
+                        const std::optional<std::string>& function);
+// Of the innermost Python frame that is the program's own; empty without one.
 std::string place_label(const document::Thread& thread);
+
+// "for 12 s more at most", "with a time limit". REQUIRES: it has one.
+std::string limit_words(const document::Wait& wait);
 
 std::string hex(std::uint64_t value);
 std::string plural(std::size_t count, std::string_view one, std::string_view many);

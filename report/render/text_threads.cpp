@@ -175,12 +175,11 @@ class ThreadText {
     const doc::Wait& wait = *thread_.wait;
     std::string line = wait.kind == "idle" ? "    - is" : "    - waits";
     const doc::Resource* resource = index_.resource(wait.resource);
-    if (resource != nullptr) {
-      line += " for " + resource_label(*resource);
-      if (resource->count && *resource->count > 1) {
-        line += " (taken " + std::to_string(*resource->count) + " times)";
-      }
-      line += owner_text(*resource);
+    if (resource != nullptr && wait.kind == "idle") {
+      line += " idle: nothing lies in " + resource_label(*resource);
+    } else if (resource != nullptr) {
+      line += std::string(" for ") + (resource->kind == "Thread" ? "the end of " : "") +
+              resource_text(*resource, wait);
     } else if (wait.target) {
       line += ": " + wait.kind + " of " + node_label(index_, *wait.target);
     } else {
@@ -191,10 +190,63 @@ class ThreadText {
       if (wait.descriptor->what) line += ", " + *wait.descriptor->what;
       if (wait.descriptor->peer) line += ", " + *wait.descriptor->peer;
     }
-    if (wait.timeout.value_or(false) && wait.kind != "sleep") line += ", with a time limit";
+    if (wait.timeout.value_or(false) && wait.kind != "sleep") line += ", " + limit_words(wait);
     lines_.add(line + doubt(wait.certainty));
     explain(wait.evidence);
     if (resource != nullptr && resource->owner) explain(resource->owner->evidence);
+  }
+
+  // What is waited for, and who could give it, as the kind has it.
+  std::string resource_text(const doc::Resource& resource, const doc::Wait& wait) const {
+    if (resource.kind == "Thread") {
+      const std::string who = wait.target      ? node_label(index_, *wait.target)
+                              : resource.name  ? *resource.name
+                              : resource.owner ? node_label(index_, resource.owner->node)
+                                               : "a thread that is not known";
+      return who;
+    }
+    std::string text = resource_label(resource);
+    if (resource.kind == "RLock" && resource.count && *resource.count > 1)
+      text += " (taken " + std::to_string(*resource.count) + " times)";
+    if (resource.kind == "Future") return text + future_text(resource);
+    if (resource.kind == "Semaphore" || resource.kind == "BoundedSemaphore")
+      return text + permits_text(resource);
+    if (resource.kind == "Barrier" && resource.count && resource.capacity) {
+      return text + ", where " + std::to_string(*resource.count) + " of " +
+             std::to_string(*resource.capacity) + " have come";
+    }
+    if (resource.kind == "Queue" && wait.kind == "queue-put" && resource.capacity)
+      return text + ", which is full with " + std::to_string(*resource.capacity);
+    if (has_no_owner(resource.kind)) return text;
+    return text + owner_text(resource);
+  }
+
+  static bool has_no_owner(std::string_view kind) {
+    return kind == "Condition" || kind == "Event" || kind == "Barrier" || kind == "Queue" ||
+           kind == "SimpleQueue" || kind == "pthread-cond" || kind == "event-loop" || kind == "Executor";
+  }
+
+  std::string future_text(const doc::Resource& resource) const {
+    if (resource.owner) return ", which " + node_label(index_, resource.owner->node) + " runs";
+    if (resource.detail) {
+      for (const doc::Detail& each : *resource.detail) {
+        const auto* state = std::get_if<std::string>(&each.value);
+        if (each.name == "state" && state != nullptr) return ", which is " + *state;
+      }
+    }
+    return "";
+  }
+
+  std::string permits_text(const doc::Resource& resource) const {
+    if (resource.candidates.empty()) return "";
+    return ", whose permits are with " + names_of(resource.candidates, ", ");
+  }
+
+  std::string names_of(const std::vector<doc::Candidate>& candidates, std::string_view between) const {
+    std::string text;
+    for (std::size_t i = 0; i < candidates.size() && i < names_shown; ++i)
+      text += (i == 0 ? "" : std::string(between)) + node_label(index_, candidates[i].node);
+    return text;
   }
 
   std::string owner_text(const doc::Resource& resource) const {
@@ -203,14 +255,11 @@ class ThreadText {
       return ", held by " + (itself ? "itself" : node_label(index_, resource.owner->node)) +
              doubt(resource.owner->certainty);
     }
-    if (!resource.candidates.empty()) {
-      std::string text = ", perhaps held by ";
-      for (std::size_t i = 0; i < resource.candidates.size() && i < names_shown; ++i) {
-        text += (i == 0 ? "" : " or ") + node_label(index_, resource.candidates[i].node);
-      }
-      return text;
-    }
+    if (!resource.candidates.empty()) return ", perhaps held by " + names_of(resource.candidates, " or ");
     if (resource.owner_state == "exited") return ", whose owner is gone";
+    if (resource.owner_state == "before-fork")
+      return ", whose owner stayed behind in the process that forked";
+    if (resource.owner_state == "other-process") return ", held by another process";
     if (resource.owner_state == "none") return ", which nobody holds";
     return ", holder not known";
   }
@@ -219,7 +268,13 @@ class ThreadText {
     const doc::Resource* resource = index_.resource(hold.resource);
     std::string line = "    - holds " + (resource != nullptr ? resource_label(*resource) : hold.resource);
     if (hold.acquired_at && hold.acquired_at->line) {
-      line += ", taken at line " + std::to_string(*hold.acquired_at->line);
+      const doc::Place& at = *hold.acquired_at;
+      const doc::Frame* frame = hold.frame && static_cast<std::size_t>(*hold.frame) < thread_.frames.size()
+                                    ? &thread_.frames[static_cast<std::size_t>(*hold.frame)]
+                                    : nullptr;
+      const bool here = frame != nullptr && frame->file == at.file && frame->function == at.function;
+      line += ", taken at " +
+              (here ? "line " + std::to_string(*at.line) : place_label(at.file, at.line, at.function));
     }
     lines_.add(line + doubt(hold.certainty));
     explain(hold.evidence);

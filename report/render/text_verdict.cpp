@@ -44,9 +44,23 @@ const document::Edge* find_edge(const document::Findings& findings, const docume
   return nullptr;
 }
 
+std::string relation(const document::Edge* edge, const document::Resource* resource,
+                     const std::string& other) {
+  const std::string_view kind = edge != nullptr ? std::string_view(edge->kind) : std::string_view();
+  if (kind == "future") return "which is for " + other + " to complete";
+  if (resource != nullptr && resource->kind == "Thread") return "which is " + other;
+  if (kind == "semaphore") return "a permit of which is held by " + other;
+  if (kind == "condition" || kind == "event" || kind == "queue-get" || kind == "queue-put" ||
+      kind == "queue-join" || kind == "barrier") {
+    return "and would be woken by " + other;
+  }
+  return "held by " + other;
+}
+
 // One link of a cycle: who waits, where, for what, and who has it.
-std::string link_sentence(const Document& document, const DocumentIndex& index, const document::Node& from,
-                          const document::Node& to) {
+std::vector<std::string> link_sentence(const Document& document, const DocumentIndex& index,
+                                       const document::Node& from, const document::Node& to) {
+  std::vector<std::string> lines;
   std::string line = "  " + node_label(index, from) + " waits";
   const document::Thread* thread = index.thread(from);
   const std::string place = thread != nullptr ? place_label(*thread) : "";
@@ -54,12 +68,15 @@ std::string link_sentence(const Document& document, const DocumentIndex& index, 
   const document::Edge* edge = find_edge(document.findings, from, to);
   const document::Resource* resource = edge != nullptr ? index.resource(edge->resource) : nullptr;
   line += " for " + (resource != nullptr ? resource_label(*resource) : edge != nullptr ? edge->kind : "???");
-  line += from == to ? ", which it holds itself" : ", held by " + node_label(index, to);
+  line += ",";
+  lines.push_back(line);
+  line = "    " + relation(edge, resource, from == to ? "itself" : node_label(index, to));
   const document::Thread* owner = index.thread(to);
   if (owner != nullptr && resource != nullptr) {
     for (const document::Hold& hold : owner->holds) {
       if (hold.resource == resource->id && hold.acquired_at && hold.acquired_at->line) {
-        line += " since line " + std::to_string(*hold.acquired_at->line);
+        line += ", which took it at " +
+                place_label(hold.acquired_at->file, hold.acquired_at->line, hold.acquired_at->function);
       }
     }
   }
@@ -67,8 +84,9 @@ std::string link_sentence(const Document& document, const DocumentIndex& index, 
     line += " [" + std::string(word(edge->certainty)) + ']';
   }
   if (thread != nullptr && thread->wait && thread->wait->timeout.value_or(false))
-    line += ", with a time limit";
-  return line;
+    line += ", " + limit_words(*thread->wait);
+  lines.push_back(line);
+  return lines;
 }
 
 std::string names_of(const DocumentIndex& index, const std::vector<document::Node>& nodes) {
@@ -82,12 +100,11 @@ std::string names_of(const DocumentIndex& index, const std::vector<document::Nod
 
 void add_cause(const Document& document, const document::Cause& cause, const std::string& lead, Tint tint,
                const DocumentIndex& index, TextLines& lines) {
-  const bool cycle = is_cycle(document.findings, cause);
+  // A thread that waits for itself is told better by its sentence, which says how it came to that.
+  const bool cycle = cause.nodes.size() > 1 && is_cycle(document.findings, cause);
   std::string line = lead + " (" + std::string(word(cause.certainty)) + ", " + cause.kind + "): ";
-  if (cycle && cause.nodes.size() > 1) {
+  if (cycle) {
     line += plural(cause.nodes.size(), "thread waits", "threads wait") + " for each other in a cycle";
-  } else if (cycle) {
-    line += "a thread waits for what it holds itself";
   } else {
     line += cause.sentence;
   }
@@ -95,7 +112,10 @@ void add_cause(const Document& document, const document::Cause& cause, const std
   lines.add(line, tint);
   if (cycle) {
     for (std::size_t i = 0; i < cause.nodes.size() && (i < cycle_lines || lines.style().full); ++i) {
-      lines.add(link_sentence(document, index, cause.nodes[i], cause.nodes[(i + 1) % cause.nodes.size()]));
+      for (const std::string& each :
+           link_sentence(document, index, cause.nodes[i], cause.nodes[(i + 1) % cause.nodes.size()])) {
+        lines.add(each);
+      }
     }
     if (cause.nodes.size() > cycle_lines && !lines.style().full) {
       lines.add("  and " + std::to_string(cause.nodes.size() - cycle_lines) +
