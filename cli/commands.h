@@ -6,7 +6,8 @@
 
 namespace pythreads::cli {
 
-ExitCode run_dump(const Options& options);
+ExitCode run_dump(const Options& options);  // and graph, which is the same look shown in another way
+ExitCode run_check(const Options& options);
 ExitCode run_show(const Options& options);
 
 // What `main` does with a command line that can't be run, or needs no running.

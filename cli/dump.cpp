@@ -60,7 +60,7 @@ class Dump {
 
   ExitCode print() {
     // Text has nothing to say where nothing was read; JSON is an object even then.
-    if (snapshots_.empty() && options_.format == Format::text) return code_;
+    if (snapshots_.empty() && options_.format != Format::json) return code_;
     report::DocumentSource source;
     source.tool_version = PYTHREADS_VERSION;
     source.host = attach::read_host();

@@ -1,4 +1,5 @@
-// The exit codes of every command but `check`: the BSD sysexits where one fits (sysexits.h), one table.
+// The exit codes: the BSD sysexits where one fits (sysexits.h), and those of monitoring plugins for `check`,
+// which ends with no other; one table.
 #pragma once
 
 #include "attach/result.h"
@@ -6,7 +7,10 @@
 namespace pythreads::cli {
 
 enum class ExitCode : int {
-  done = 0,
+  done = 0,  // check: OK
+  check_warning = 1,
+  check_critical = 2,
+  check_unknown = 3,
   wrong_usage = 64,      // EX_USAGE
   not_python = 65,       // EX_DATAERR: no CPython in it, or a file that is no dump
   no_such_input = 66,    // EX_NOINPUT: no such process or file, or it ended while it was read

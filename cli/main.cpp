@@ -34,7 +34,10 @@ int main(int argc, char** argv) {
   const auto& options = std::get<pythreads::cli::Options>(parsed);
   switch (options.command) {
     case Command::dump:
+    case Command::graph:
       return static_cast<int>(pythreads::cli::run_dump(options));
+    case Command::check:
+      return static_cast<int>(pythreads::cli::run_check(options));
     case Command::show:
       return static_cast<int>(pythreads::cli::run_show(options));
   }

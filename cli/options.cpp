@@ -10,7 +10,8 @@ namespace {
 
 constexpr std::string_view kFooter =
     "Exit codes: 0 done, 64 wrong usage, 65 not Python, 66 no such process, 69 unsupported CPython,\n"
-    "            74 output failed, 75 deadline passed, 77 not permitted. See pythreads(1).";
+    "            74 output failed, 75 deadline passed, 77 not permitted. check: 0 OK, 1 warning,\n"
+    "            2 critical (a deadlock), 3 unknown. See pythreads(1).";
 
 attach::Error wrong_duration(std::string_view text) {
   return {attach::ErrorCode::wrong_usage,
@@ -54,8 +55,8 @@ class Usage : public CLI::Formatter {
  public:
   std::string make_usage(const CLI::App* app, std::string name) const override {
     if (app->get_parent() == nullptr) return "Usage: pythreads COMMAND [OPTIONS] ...\n";
-    const bool is_dump = app->get_name() == "dump";
-    return "Usage: pythreads " + std::move(name) + " [OPTIONS] " + (is_dump ? "PID...\n" : "FILE...\n");
+    const bool is_show = app->get_name() == "show";
+    return "Usage: pythreads " + std::move(name) + " [OPTIONS] " + (is_show ? "FILE...\n" : "PID...\n");
   }
   // The usage line says what a positional would say again.
   std::string make_positionals(const CLI::App* app) const override {
@@ -64,23 +65,50 @@ class Usage : public CLI::Formatter {
   }
 };
 
-// Options that both commands show their result by.
-void add_rendering(CLI::App& command, Options& options, std::string& format, bool& json, std::string& color) {
-  command.add_option("--format", format, "text or json")
-      ->check(is_one_of({"text", "json"}))
-      ->type_name("FORMAT");
-  command.add_flag("--json", json, "Short for --format json");
+// What the parser fills in as words.
+struct Words {
+  std::string format = "text", color = "auto", pause_budget = "1s", deadline = "10s", fail_on = "unknown";
+  bool json = false, no_redact = false, no_stop = false;
+};
+
+void add_output(CLI::App& command, Options& options, Words& words, const std::vector<std::string>& formats) {
+  std::string known;
+  for (const std::string& each : formats)
+    known += (known.empty() ? "" : &each == &formats.back() ? " or " : ", ") + each;
+  command.add_option("--format", words.format, known)->check(is_one_of(formats))->type_name("FORMAT");
+  command.add_flag("--json", words.json, "Short for --format json");
   command.add_option("-o,--output", options.output, "Write to FILE (whole, then renamed; mode 0600)")
       ->type_name("FILE");
+}
+
+void add_color(CLI::App& command, Words& words) {
+  command.add_option("--color", words.color, "auto, always or never")
+      ->check(is_one_of({"auto", "always", "never"}))
+      ->type_name("WHEN");
+}
+
+// Options that a dump is shown by.
+void add_rendering(CLI::App& command, Options& options, Words& words) {
+  add_output(command, options, words, {"text", "json", "dot", "mermaid"});
   command.add_flag("--native", options.native, "Native frames too, and native-only threads' stacks");
   command.add_flag("--locals", options.locals, "Local variables of each frame; secrets are redacted");
   command.add_flag("--explain", options.explain, "For each claim, the evidence");
   command.add_flag("--only-blocked", options.only_blocked, "Only threads that are blocked");
   command.add_flag("--group", options.group, "Equal stacks once (on by itself from 50 threads)");
   command.add_flag("--full", options.full, "Every thread and frame, nothing grouped or cut");
-  command.add_option("--color", color, "auto, always or never")
-      ->check(is_one_of({"auto", "always", "never"}))
-      ->type_name("WHEN");
+  add_color(command, words);
+}
+
+// Options of how a process is looked at.
+void add_looking(CLI::App& command, Options& options, Words& words) {
+  command.add_option("PID", options.pids, "Process ids")->required()->check(is_pid())->type_name("PID");
+  command.add_flag("--no-stop", words.no_stop, "Read without stopping it: facts may disagree");
+  command.add_option("--pause-budget", words.pause_budget, "Hold it no longer than this (1s)")
+      ->check(is_duration())
+      ->type_name("DURATION");
+  command.add_option("--deadline", words.deadline, "Be done by then, with gaps and exit 75 (10s)")
+      ->check(is_duration())
+      ->type_name("DURATION");
 }
 
 // CLI11 keeps no list of what was given; source.options wants it, so that a reader knows what was not asked
@@ -108,13 +136,7 @@ bool asks_for_json(int argc, const char* const* argv) {
 
 std::variant<Options, EarlyEnd> parse_with_cli11(int argc, const char* const* argv) {
   Options options;
-  std::string format = "text";
-  std::string color = "auto";
-  std::string pause_budget = "1s";
-  std::string deadline = "10s";
-  bool json = false;
-  bool no_redact = false;
-  bool no_stop = false;
+  Words words;
 
   CLI::App app{
       "What every thread of a running CPython is doing: stacks, GIL, who waits for which lock.\n"
@@ -130,46 +152,67 @@ std::variant<Options, EarlyEnd> parse_with_cli11(int argc, const char* const* ar
   app.formatter(std::move(usage));
 
   CLI::App* dump = app.add_subcommand("dump", "Print every thread of running processes, and the verdict");
-  dump->add_option("PID", options.pids, "Process ids")->required()->check(is_pid())->type_name("PID");
-  add_rendering(*dump, options, format, json, color);
-  dump->add_flag("--no-redact", no_redact, "Show passwords, tokens and the like");
-  dump->add_flag("--no-stop", no_stop, "Read without stopping it: facts may disagree");
-  dump->add_option("--pause-budget", pause_budget, "Hold it no longer than this (1s)")
-      ->check(is_duration())
-      ->type_name("DURATION");
-  dump->add_option("--deadline", deadline, "Be done by then, with gaps and exit 75 (10s)")
-      ->check(is_duration())
-      ->type_name("DURATION");
+  add_rendering(*dump, options, words);
+  dump->add_flag("--no-redact", words.no_redact, "Show passwords, tokens and the like");
+  add_looking(*dump, options, words);
+
+  CLI::App* graph = app.add_subcommand("graph", "Print who waits for whom, and nothing else");
+  add_output(*graph, options, words, {"text", "json", "dot", "mermaid"});
+  graph->add_flag("--full", options.full, "Every waiter, none counted only");
+  add_color(*graph, words);
+  add_looking(*graph, options, words);
+
+  CLI::App* check =
+      app.add_subcommand("check", "Print the verdict alone, for a monitoring agent: exit 0 to 3");
+  add_output(*check, options, words, {"text", "json"});
+  check
+      ->add_option("--fail-on", words.fail_on,
+                   "critical, warning or unknown: lesser results exit 0 (unknown)")
+      ->check(is_one_of({"critical", "warning", "unknown"}))
+      ->type_name("LEVEL");
+  add_looking(*check, options, words);
 
   CLI::App* show = app.add_subcommand("show", "Print a saved JSON dump again");
   show->add_option("FILE", options.files, "JSON dumps; - is standard input")->required()->type_name("");
-  add_rendering(*show, options, format, json, color);
+  add_rendering(*show, options, words);
+  show->add_flag("--graph", options.graph, "Who waits for whom, and nothing else");
 
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
-    CLI::App* chosen = dump->parsed() ? dump : show->parsed() ? show : &app;
-    return EarlyEnd{ExitCode::done, chosen->help(), false};
+    const std::vector<CLI::App*> chosen = app.get_subcommands();
+    return EarlyEnd{ExitCode::done, (chosen.empty() ? &app : chosen.front())->help(), false};
   } catch (const CLI::CallForVersion& version) {
     return EarlyEnd{ExitCode::done, std::string(version.what()) + "\n", false};
   } catch (const CLI::ParseError& error) {
     std::string text = error.what();
-    if (!dump->parsed() && !show->parsed()) {
+    if (app.get_subcommands().empty()) {
       text = argc < 2 ? "a command is needed" : "'" + std::string(argv[1]) + "' is no command";
       text += ": try pythreads dump PID, or pythreads --help";
     }
-    return EarlyEnd{ExitCode::wrong_usage, text, asks_for_json(argc, argv)};
+    // A monitoring agent knows four codes, and wrong usage is none of the three that say something.
+    const ExitCode code = check->parsed() ? ExitCode::check_unknown : ExitCode::wrong_usage;
+    return EarlyEnd{code, text, asks_for_json(argc, argv)};
   }
 
-  options.command = show->parsed() ? Command::show : Command::dump;
-  options.format = json || format == "json" ? Format::json : Format::text;
-  options.color = color == "always"  ? ColorMode::always
-                  : color == "never" ? ColorMode::never
-                                     : ColorMode::automatic;
-  options.redact = !no_redact;
-  options.stop = !no_stop;
-  options.pause_budget = parse_duration(pause_budget).value_or(options.pause_budget);
-  options.deadline = parse_duration(deadline).value_or(options.deadline);
+  options.command = show->parsed()    ? Command::show
+                    : check->parsed() ? Command::check
+                    : graph->parsed() ? Command::graph
+                                      : Command::dump;
+  options.format = words.json || words.format == "json" ? Format::json
+                   : words.format == "dot"              ? Format::dot
+                   : words.format == "mermaid"          ? Format::mermaid
+                                                        : Format::text;
+  options.color = words.color == "always"  ? ColorMode::always
+                  : words.color == "never" ? ColorMode::never
+                                           : ColorMode::automatic;
+  options.fail_on = words.fail_on == "critical"  ? FailOn::critical
+                    : words.fail_on == "warning" ? FailOn::warning
+                                                 : FailOn::unknown;
+  options.redact = !words.no_redact;
+  options.stop = !words.no_stop;
+  options.pause_budget = parse_duration(words.pause_budget).value_or(options.pause_budget);
+  options.deadline = parse_duration(words.deadline).value_or(options.deadline);
   options.given = given_options(argc, argv);
   return options;
 }

@@ -8,12 +8,13 @@
 #include <variant>
 #include <vector>
 
+#include "cli/check_judgement.h"
 #include "cli/exit_code.h"
 
 namespace pythreads::cli {
 
-enum class Command { dump, show };
-enum class Format { text, json };
+enum class Command { dump, graph, check, show };
+enum class Format { text, json, dot, mermaid };
 enum class ColorMode { automatic, always, never };
 
 struct Options {
@@ -27,9 +28,11 @@ struct Options {
   bool explain = false;
   bool full = false;
   bool group = false;
+  bool graph = false;  // show: the graph, as text
   bool only_blocked = false;
   bool redact = true;
   bool stop = true;
+  FailOn fail_on = FailOn::unknown;  // check
   ColorMode color = ColorMode::automatic;
   std::chrono::milliseconds pause_budget{1000};
   std::chrono::milliseconds deadline{10'000};

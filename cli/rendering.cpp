@@ -6,6 +6,7 @@
 #include <string>
 
 #include "cli/output.h"
+#include "report/render/graph.h"
 #include "report/render/json.h"
 #include "report/render/text.h"
 
@@ -24,20 +25,31 @@ bool wants_color(const Options& options) {
 
 }  // namespace
 
-attach::Result<void> print_document(const report::Document& document, const Options& options) {
-  std::string text;
-  if (options.format == Format::json) {
-    text = report::render_json(document);
-  } else {
-    text = report::render_text(document, {.color = wants_color(options),
-                                          .native = options.native,
-                                          .locals = options.locals,
-                                          .explain = options.explain,
-                                          .full = options.full,
-                                          .group = options.group,
-                                          .only_blocked = options.only_blocked});
-  }
+attach::Result<void> print_lines(const std::string& text, const Options& options) {
   return options.output.empty() ? write_standard_output(text) : write_file(options.output, text);
+}
+
+attach::Result<void> print_document(const report::Document& document, const Options& options) {
+  const report::Style style{.color = wants_color(options),
+                            .native = options.native,
+                            .locals = options.locals,
+                            .explain = options.explain,
+                            .full = options.full,
+                            .group = options.group,
+                            .only_blocked = options.only_blocked};
+  switch (options.format) {
+    case Format::json:
+      return print_lines(report::render_json(document), options);
+    case Format::dot:
+      return print_lines(report::render_dot(document), options);
+    case Format::mermaid:
+      return print_lines(report::render_mermaid(document), options);
+    case Format::text:
+      break;
+  }
+  const bool graph = options.graph || options.command == Command::graph;
+  return print_lines(
+      graph ? report::render_graph_text(document, style) : report::render_text(document, style), options);
 }
 
 }  // namespace pythreads::cli

@@ -8,12 +8,12 @@
 
 namespace pythreads::cli {
 
-Watchdog::Watchdog(std::chrono::steady_clock::time_point at, std::function<void()> last_words)
-    : thread_([this, at, words = std::move(last_words)] {
+Watchdog::Watchdog(std::chrono::steady_clock::time_point at, std::function<void()> last_words, ExitCode code)
+    : thread_([this, at, code, words = std::move(last_words)] {
         std::unique_lock lock(mutex_);
         if (called_off_.wait_until(lock, at, [this] { return done_; })) return;
         words();
-        ::_exit(static_cast<int>(ExitCode::deadline_passed));
+        ::_exit(static_cast<int>(code));
       }) {}
 
 Watchdog::~Watchdog() {
