@@ -168,8 +168,28 @@ class FrameObjects {
     if (known == nullptr) return;
     std::string variable(row.variable);
     if (!row.attribute.empty()) variable += '.' + std::string(row.attribute);
+    if (known->kind == PySyncKind::lock && row.function == "_shutdown") find_thread_of(object, *noted.frame);
     noted.thread->frame_objects.push_back({noted.index, std::move(variable), object});
     remember(*known);
+  }
+
+  // To 3.12 a thread's end is a lock that it releases: Thread._tstate_lock.
+  void find_thread_of(Address lock, const FrameCopy& frame) {
+    const RuntimeLayout& layout = reading_.layout();
+    const Result<std::optional<Address>> active =
+        find_in_dict(layout, reading_.memory, globals_of(layout, frame), "_active");
+    if (!active || !*active) return;
+    const Result<DictItems> threads =
+        read_dict(layout, reading_.memory, **active, reading_.options.max_threads);
+    if (!threads) return;
+    for (const DictEntry& each : threads->entries) {
+      const Result<std::optional<Address>> own =
+          find_attribute(layout, reading_.memory, each.value, "_tstate_lock");
+      if (!own || *own != lock) continue;
+      const PySyncObject* thread = describe_sync_object(reading_, each.value);
+      if (thread != nullptr) reading_.sync_objects.at(lock)->thread_ident = thread->thread_ident;
+      return;
+    }
   }
 
   void add_futures(const Noted& noted, std::string_view variable) {

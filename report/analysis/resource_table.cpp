@@ -70,7 +70,11 @@ std::size_t ResourceTable::of_object(attach::Address object) {
   const auto known = places_.find(object);
   if (known != places_.end()) return known->second;
   const PySyncObject* described = pyframes::find_sync_object(runtime_, object);
-  const std::size_t index = add(object, described != nullptr ? resource_kind(described->kind) : "Lock");
+  // A lock that a thread releases at its end stands for the thread.
+  const bool end_of_thread = described != nullptr && described->thread_ident.has_value();
+  const std::size_t index = add(object, end_of_thread          ? "Thread"
+                                        : described != nullptr ? resource_kind(described->kind)
+                                                               : "Lock");
   places_.emplace(object, index);
   if (described == nullptr) return index;
   Resource& resource = findings_.resources[index];
