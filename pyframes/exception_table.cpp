@@ -1,5 +1,6 @@
 #include "pyframes/exception_table.h"
 
+#include <algorithm>
 #include <cstddef>
 
 namespace pythreads::pyframes {
@@ -20,6 +21,19 @@ std::optional<std::uint32_t> next_number(std::span<const std::uint8_t>& bytes) {
 }
 
 }  // namespace
+
+std::int64_t find_first_covered(std::span<const std::uint8_t> table, std::int64_t target) {
+  std::int64_t first = target;
+  while (!table.empty()) {
+    const std::optional<std::uint32_t> start = next_number(table);
+    const std::optional<std::uint32_t> length = next_number(table);
+    const std::optional<std::uint32_t> handler = next_number(table);
+    if (!start || !length || !handler || !next_number(table)) break;
+    if (std::int64_t{*handler} * unit_size == target)
+      first = std::min(first, std::int64_t{*start} * unit_size);
+  }
+  return first;
+}
 
 std::optional<ExceptionHandler> find_handler(std::span<const std::uint8_t> table, std::int64_t instruction) {
   while (!table.empty()) {

@@ -17,6 +17,9 @@ struct ExceptionHandler {
   std::uint32_t depth = 0;  // of the value stack when it is entered, without what is pushed for it
 };
 
+// Where the first instruction stands whose handler is `target`; `target` itself where there is none.
+std::int64_t find_first_covered(std::span<const std::uint8_t> table, std::int64_t target);
+
 // The handler of the instruction at `instruction` (offset in bytes); none: no entry covers it.
 std::optional<ExceptionHandler> find_handler(std::span<const std::uint8_t> table, std::int64_t instruction);
 

@@ -168,7 +168,8 @@ std::optional<Address> find_variable(Reading& reading, const FrameCopy& frame, s
         read_slots(reading, frame_slots(layout, frame, *size), i, 1);
     if (!word) return std::nullopt;
     const std::optional<Address> object = referred_object(layout, word->front());
-    return object && (**names)[i].cell ? follow_cell(reading, *object) : object;
+    // To 3.10 an argument that a closure refers to stands twice: its own slot is empty, its cell is not.
+    if (object) return (**names)[i].cell ? follow_cell(reading, *object) : object;
   }
   return std::nullopt;
 }

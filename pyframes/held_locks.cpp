@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "pyframes/code.h"
+#include "pyframes/explicit_holds.h"
 #include "pyframes/frame_slots.h"
 #include "pyframes/frame_variables.h"
 #include "pyframes/frames.h"
@@ -42,6 +43,9 @@ class HeldLocks {
     // The search that costs more is for locks that somebody waits for and nobody was seen to hold.
     find_unowned();
     if (unowned_.empty()) return;
+    for_each_thread([&](const ThreadCopy& thread, PyThread& into) { find_explicit(thread, into); });
+    find_unowned();
+    if (unowned_.empty()) return;
     for_each_thread([&](const ThreadCopy& thread, PyThread& into) { find_suspended(thread, into); });
   }
 
@@ -62,10 +66,22 @@ class HeldLocks {
     const std::size_t count = std::min(thread.frames.size(), max_frames);
     for (std::size_t i = 0; i < count; ++i) {
       for (const OpenWith& open : open_with_blocks(reading_, thread.frames[i])) {
-        for (ManagedLock& lock : locks_of_manager(reading_, open.manager))
+        for (ManagedLock& lock : locks_of_manager(reading_, open.manager)) {
+          doubt_released(thread.frames[i], open, lock);
           add(into, thread.frames[i], i, open.line, std::move(lock), waited);
+        }
       }
     }
+  }
+
+  // A Lock may have been given back by hand inside its block, and belong to another by now.
+  void doubt_released(const FrameCopy& frame, const OpenWith& open, ManagedLock& lock) {
+    const PySyncObject* known = describe_sync_object(reading_, lock.object);
+    if (known == nullptr || known->kind != PySyncKind::lock) return;
+    if (!is_released_inside(reading_, frame, lock.object, open)) return;
+    lock.trust = PyHoldTrust::likely;
+    lock.rule = "with-block-then-release";
+    lock.evidence = "a with block on it is open in one of its frames, which has released it by hand inside";
   }
 
   // Inside Condition.wait the Condition's lock is not held, though `with condition:` is open further out.
@@ -115,9 +131,29 @@ class HeldLocks {
     return code ? PyPlace{(*code)->file, line, (*code)->name} : PyPlace{};
   }
 
+  // ---- acquired by hand
+
+  void find_explicit(const ThreadCopy& thread, PyThread& into) {
+    for (std::size_t i = 0; i < std::min(thread.frames.size(), max_frames); ++i) {
+      for (ExplicitHold& hold : explicit_holds(reading_, thread.frames[i], unowned_)) {
+        const int line = line_at(thread.frames[i], hold.taken);
+        add(into, thread.frames[i], i, line, std::move(hold.lock), std::nullopt);
+      }
+    }
+  }
+
+  int line_at(const FrameCopy& frame, std::int64_t instruction) {
+    if (reading_.held || instruction < 0) return 0;
+    const Result<std::shared_ptr<const Code>> code = read_code(reading_, frame.code);
+    if (!code) return 0;
+    return find_position(layout().line_table, (*code)->line_table, (*code)->first_line, instruction).line;
+  }
+
   // ---- suspended generators
 
+  // Waited for, locked, and held by nobody that is sure to.
   void find_unowned() {
+    unowned_.clear();
     for_each_thread([&](const ThreadCopy&, PyThread& thread) {
       if (!thread.lock_wait) return;
       const PySyncObject* known = describe_sync_object(reading_, thread.lock_wait->object);
@@ -125,7 +161,9 @@ class HeldLocks {
         unowned_.insert(known->address);
     });
     for_each_thread([&](const ThreadCopy&, PyThread& thread) {
-      for (const PyHeldLock& each : thread.held) unowned_.erase(each.object);
+      for (const PyHeldLock& each : thread.held) {
+        if (each.trust != PyHoldTrust::likely) unowned_.erase(each.object);
+      }
     });
   }
 

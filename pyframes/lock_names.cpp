@@ -1,7 +1,6 @@
 #include "pyframes/lock_names.h"
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <map>
 #include <optional>
@@ -14,6 +13,7 @@
 #include "pyframes/code.h"
 #include "pyframes/frame_variables.h"
 #include "pyframes/frames.h"
+#include "pyframes/library_modules.h"
 #include "pyframes/objects.h"
 
 namespace pythreads::pyframes {
@@ -35,28 +35,6 @@ constexpr std::size_t mentioning_frames = 8;
 
 // From what says most to what says least.
 enum class NameRank { module_variable, class_variable, attribute, element, local_variable, inside, none };
-
-// What stands in the frames and objects of the standard library is a part of something that has a name in the
-// program: `queue.Queue.mutex` says less than the queue's own.
-constexpr std::array<std::string_view, 12> library_modules{"threading",
-                                                           "queue",
-                                                           "concurrent.futures",
-                                                           "importlib",
-                                                           "_frozen_importlib",
-                                                           "contextlib",
-                                                           "multiprocessing",
-                                                           "_thread",
-                                                           "asyncio",
-                                                           "_queue",
-                                                           "_io",
-                                                           "weakref"};
-
-bool is_library(std::string_view qualified) {
-  return std::any_of(library_modules.begin(), library_modules.end(), [&](std::string_view module) {
-    return qualified.starts_with(module) &&
-           (qualified.size() == module.size() || qualified[module.size()] == '.');
-  });
-}
 
 struct Name {
   NameRank rank = NameRank::none;
@@ -160,7 +138,7 @@ class NameSearch {
     search_globals(frame, module);
     const Result<std::shared_ptr<const Code>> code = read_code(reading_, frame.code);
     const std::string function = code ? (*code)->qualified_name : std::string();
-    const bool library = is_library(module);
+    const bool library = is_library_module(module);
     for (const FrameVariable& each : frame_variables(reading_, frame).variables) {
       const std::string text =
           module + '.' + (function == "<module>" ? each.name : function + '.' + each.name);
@@ -175,7 +153,7 @@ class NameSearch {
     if (globals.is_null() || !seen_.insert(globals).second) return;
     const Result<DictItems> items = read_dict(layout(), reading_.memory, globals, max_globals);
     if (!items) return;
-    const bool library = is_library(module);
+    const bool library = is_library_module(module);
     std::vector<DictEntry> containers;
     for (const DictEntry& entry : items->entries) {
       if (!is_wanted(entry.value)) continue;
@@ -219,7 +197,7 @@ class NameSearch {
       const std::optional<std::string> name = text_of(entry.key);
       const std::string class_name = shown_class(type);
       if (!name || class_name.empty()) continue;
-      if (is_library(class_name)) {
+      if (is_library_module(class_name)) {
         found(entry.value, NameRank::inside, path + '.' + *name);
       } else {
         found(entry.value, NameRank::attribute, class_name + '.' + *name);
@@ -335,7 +313,7 @@ class NameSearch {
 
   void mentions_of(const FrameCopy& frame, std::size_t index, const std::set<Address>& unowned,
                    PyThread& thread) {
-    if (is_library(module_of(reading_, frame))) return;
+    if (is_library_module(module_of(reading_, frame))) return;
     const auto mention = [&](Address object, std::string expression) {
       const bool waits = thread.lock_wait && thread.lock_wait->object == object;
       const bool known = std::any_of(thread.mentions.begin(), thread.mentions.end(),

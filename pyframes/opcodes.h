@@ -33,6 +33,39 @@ inline constexpr std::array<Opcodes, 8> opcode_rows{{
     {15, 41, 0, 0, 0, 67, true},
 }};
 
+// What the readers know an instruction as. The numbers stand in the tables under opcodes/.
+enum class Op : std::uint8_t {
+  other,
+  extended_arg,
+  load_fast,       // a variable's slot
+  load_fast_pair,  // two of them, packed; the second is on top
+  load_global,
+  load_name,
+  load_deref,
+  load_attr,
+  load_method,
+  call,
+  nop,
+  jump_forward,
+  jump_backward,
+  branch,    // a conditional jump
+  reraise,   // ends a handler
+  executor,  // stands in the place of a jump or of the function's start (JIT)
+  hidden,    // a tracer's: what it stands for is told elsewhere
+};
+
+struct OpcodeTable {
+  int minor = 0;
+  std::array<std::uint8_t, 256> kinds{};               // Op, by opcode
+  std::array<std::uint8_t, 256> caches{};              // words of inline cache that follow
+  std::uint8_t global_shift = 0, attribute_shift = 0;  // bits of the argument below the name's index
+
+  Op kind(std::uint8_t opcode) const { return static_cast<Op>(kinds[opcode]); }
+};
+
+// Null for a version whose opcodes are not known.
+const OpcodeTable* find_opcode_table(const PyVersion& version);
+
 // Null for a version whose opcodes are not known: then nothing is said that needs them.
 constexpr const Opcodes* find_opcodes(const PyVersion& version) {
   if (version.major != 3) return nullptr;

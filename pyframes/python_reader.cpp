@@ -9,6 +9,7 @@
 #include "pyframes/locals.h"
 #include "pyframes/lock_names.h"
 #include "pyframes/locks.h"
+#include "pyframes/pending_calls.h"
 #include "pyframes/reading.h"
 #include "pyframes/sync_objects.h"
 #include "pyframes/thread_ids.h"
@@ -32,6 +33,7 @@ void read_synchronization(Reading& reading, const RuntimeCopy& copy, PyRuntimeSt
   read_locks(reading, copy, state);
   read_frame_objects(reading, copy, state);
   read_held_locks(reading, copy, state);
+  read_pending_calls(reading, copy, state);
   read_sync_objects(reading, state);
   read_lock_names(reading, copy, state);
 }

@@ -33,6 +33,8 @@
 namespace pythreads::pyframes {
 
 struct VariableName;
+struct Bytecode;
+struct MethodCall;
 
 // What a type says of synchronization (sync_objects.h).
 struct SyncType {
@@ -63,6 +65,9 @@ struct Reading {
   std::unordered_map<attach::Address, std::shared_ptr<const std::vector<VariableName>>> variable_names{};
   std::unordered_map<attach::Address, SyncType> sync_types{};
   std::unordered_map<attach::Address, std::shared_ptr<PySyncObject>> sync_objects{};  // null: it is none
+  std::unordered_map<attach::Address, std::shared_ptr<const Bytecode>> bytecodes{};
+  std::unordered_map<attach::Address, std::shared_ptr<const std::vector<MethodCall>>> method_calls{};
+  std::unordered_map<attach::Address, std::vector<attach::Address>> code_name_tuples{};  // co_names
   std::unordered_map<attach::Address, bool> generator_types{};  // whether objects of the type are generators
   attach::Address code_type{};                                  // PyCode_Type, once an object of it was seen
 

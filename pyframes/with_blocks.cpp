@@ -32,6 +32,8 @@ class WithBlocks {
   WithBlocks(Reading& reading, const FrameCopy& frame, const Opcodes& opcodes)
       : reading_(reading), frame_(frame), opcodes_(opcodes) {}
 
+  const std::vector<std::int64_t>& handlers() const { return handlers_; }
+
   std::vector<OpenWith> find() {
     const Result<std::shared_ptr<const Code>> code = read_code_head(reading_, frame_.code);
     if (!code) return {};
@@ -67,8 +69,10 @@ class WithBlocks {
       if (layout().instruction_style == InstructionStyle::unit_index) handler *= unit_size;
       if (type != opcodes_.setup_finally || level < 1 || handler < 0) continue;
       if (static_cast<std::size_t>(handler) >= bytecode_.size()) continue;
+      handlers_.push_back(handler);
       if (bytecode_[static_cast<std::size_t>(handler)] != opcodes_.with_except_start) continue;
-      add(exit_owner(static_cast<std::uint32_t>(level)), handler, line_of_setup(handler));
+      const std::int64_t begin = setup_of(handler);
+      add(exit_owner(static_cast<std::uint32_t>(level)), begin, handler, line_at(begin));
     }
   }
 
@@ -82,8 +86,8 @@ class WithBlocks {
     return true;
   }
 
-  // The line of the SETUP_WITH that jumps to this handler.
-  int line_of_setup(std::int64_t handler) const {
+  // Where the SETUP_WITH is that jumps to this handler.
+  std::int64_t setup_of(std::int64_t handler) const {
     std::uint64_t argument = 0;
     for (std::size_t at = 0; at + 1 < bytecode_.size(); at += unit_size) {
       const std::uint8_t opcode = bytecode_[at];
@@ -93,9 +97,9 @@ class WithBlocks {
       const std::uint64_t target = at + unit_size + argument * (in_units ? unit_size : 1);
       argument = 0;
       if (opcode != opcodes_.setup_with && opcode != opcodes_.setup_async_with) continue;
-      if (target == static_cast<std::uint64_t>(handler)) return line_at(static_cast<std::int64_t>(at));
+      if (target == static_cast<std::uint64_t>(handler)) return static_cast<std::int64_t>(at);
     }
-    return 0;
+    return handler;
   }
 
   // ---- from 3.11
@@ -111,8 +115,11 @@ class WithBlocks {
       visited.push_back(at);
       const std::optional<ExceptionHandler> handler = find_handler(*table, at);
       if (!handler) return;
-      if (is_with_handler(handler->target))
-        add(exit_owner(handler->depth), handler->target, line_at(handler->target));
+      handlers_.push_back(handler->target);
+      if (is_with_handler(handler->target)) {
+        add(exit_owner(handler->depth), find_first_covered(*table, handler->target), handler->target,
+            line_at(handler->target));
+      }
       at = handler->target;
     }
   }
@@ -163,8 +170,8 @@ class WithBlocks {
     return find_position(layout().line_table, (*code)->line_table, (*code)->first_line, instruction).line;
   }
 
-  void add(std::optional<Address> manager, std::int64_t handler, int line) {
-    if (manager) found_.push_back({*manager, handler, line});
+  void add(std::optional<Address> manager, std::int64_t begin, std::int64_t handler, int line) {
+    if (manager) found_.push_back({*manager, begin, handler, line});
   }
 
   Reading& reading_;
@@ -174,6 +181,7 @@ class WithBlocks {
   FrameSize size_;
   std::vector<std::uint8_t> bytecode_;
   std::vector<OpenWith> found_;
+  std::vector<std::int64_t> handlers_;
 };
 
 }  // namespace
@@ -188,6 +196,14 @@ std::shared_ptr<const std::vector<std::uint8_t>> exception_table_of(Reading& rea
   Result<BytesValue> table = read_bytes(reading.layout(), reading.lasting, *bytes, max_table);
   if (!table || table->cut) return nullptr;
   return known->second = std::make_shared<const std::vector<std::uint8_t>>(std::move(table->bytes));
+}
+
+std::vector<std::int64_t> open_handlers(Reading& reading, const FrameCopy& frame) {
+  const Opcodes* opcodes = find_opcodes(reading.runtime.version);
+  if (opcodes == nullptr) return {};
+  WithBlocks blocks(reading, frame, *opcodes);
+  static_cast<void>(blocks.find());
+  return blocks.handlers();
 }
 
 std::vector<OpenWith> open_with_blocks(Reading& reading, const FrameCopy& frame) {

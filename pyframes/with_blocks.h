@@ -21,12 +21,17 @@ namespace pythreads::pyframes {
 
 struct OpenWith {
   attach::Address manager;   // the object whose __exit__ will be called
-  std::int64_t handler = 0;  // offset in bytes of the block's handler in the code
+  std::int64_t begin = 0;    // offset in bytes of the block in the code, …
+  std::int64_t handler = 0;  // … and of its handler
   int line = 0;              // of the `with`; 0: not known, or not looked up while the target is held
 };
 
 // co_exceptiontable (3.11 on); null: it can't be read, or there is none in this version. Kept for the look.
 std::shared_ptr<const std::vector<std::uint8_t>> exception_table_of(Reading& reading, attach::Address code);
+
+// The handlers of what the frame is inside of, innermost first, whatever begins them: of `with`, `try …
+// except` and `try … finally`. Offsets in bytes.
+std::vector<std::int64_t> open_handlers(Reading& reading, const FrameCopy& frame);
 
 // Innermost first. What can't be read is left out: a block that is missed is not a claim.
 std::vector<OpenWith> open_with_blocks(Reading& reading, const FrameCopy& frame);

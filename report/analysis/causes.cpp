@@ -295,18 +295,25 @@ class Causes {
     finish(cause, std::span(&first, 1), grade);
   }
 
-  // A plain Lock that is locked, in a process that began as a fork, and that no thread is seen to hold: most
-  // likely one that had it was not copied.
+  // A lock that is locked, in a process that began as a fork, and that no thread is seen to hold: most likely
+  // one that had it was not copied. An RLock's owner field alone says little here, for a new thread of the
+  // child gets the ident of one that stayed behind.
   void add_fork_orphan(const Snapshot& snapshot, const Resource& resource) {
-    if (!snapshot.process.forked_from || resource.kind != "Lock" || !resource.locked.value_or(false)) return;
-    if (resource.owner || !resource.candidates.empty() || resource.waiters.empty()) return;
+    if (!snapshot.process.forked_from || !resource.locked.value_or(false) || resource.waiters.empty()) return;
+    if (resource.kind != "Lock" && resource.kind != "RLock") return;
+    if (resource.owner ? resource.owner_certainty > Certainty::recorded : resource.kind == "RLock") return;
+    const bool suspects =
+        std::any_of(resource.candidates.begin(), resource.candidates.end(),
+                    [](const Candidate& each) { return each.evidence.rule != "mentioned"; });
+    if (suspects) return;
     Cause cause;
     cause.kind = "fork-orphan";
     cause.resources.push_back(resource.id);
-    Grade grade{Certainty::likely, false, std::nullopt};
+    Grade grade{Certainty::likely, true, std::nullopt};
     for (const Node waiter : resource.waiters) {
       const std::optional<Wait>& wait = index_.finding(waiter).wait;
-      if (!wait || wait->kind != "lock") return;
+      if (!wait || (wait->kind != "lock" && wait->kind != "rlock")) return;
+      grade.timed = grade.timed && wait->timeout.value_or(true);
       cause.nodes.push_back(waiter);
     }
     const Node first = cause.nodes.front();
@@ -328,8 +335,9 @@ class Causes {
   void add_stalls(const JudgedProcess& process) {
     const bool runs = anybody_runs(process);
     for (const Resource& each : process.findings->resources) {
-      if (!each.owner || each.waiters.empty() || !index_.knows(*each.owner) || each.kind == "Thread")
-        continue;
+      if (!each.owner || each.waiters.empty() || !index_.knows(*each.owner)) continue;
+      // Who is joined, or works for a future, does its work: that is no queue before a lock.
+      if (each.kind == "Thread" || each.kind == "Future") continue;
       const ThreadFinding& owner = index_.finding(*each.owner);
       const bool gil = each.kind == "GIL";
       const bool sleeps = gil ? owner.status != Status::running : is_outside(owner);
@@ -339,8 +347,9 @@ class Causes {
         if (const Edge* link = index_.edge(waiter, owner.node))
           grade.certainty = std::min(grade.certainty, link->certainty);
       }
-      // Facts of threads that were not held may be of different moments.
-      if (grade.certainty < Certainty::recorded) continue;
+      // Facts of threads that were not held may be of different moments, and an ident alone may name a thread
+      // that never took it.
+      if (grade.certainty < (gil ? Certainty::recorded : Certainty::inferred)) continue;
       Cause cause;
       cause.kind = gil ? "gil-held-in-native" : "contention";
       cause.nodes.push_back(owner.node);
@@ -409,15 +418,16 @@ class Causes {
   void add_blocked_exit(const JudgedProcess& process) {
     const std::vector<ThreadFinding>& threads = process.findings->threads;
     const bool busy = std::any_of(threads.begin(), threads.end(), [&](const ThreadFinding& each) {
-      const bool python = index_.joined(each.node).python != nullptr;
-      return python && (each.status == Status::running || is_outside(each));
+      const pyframes::PyThread* python = index_.joined(each.node).python;
+      return python != nullptr && !python->daemon.value_or(false) &&
+             (each.status == Status::running || is_outside(each));
     });
     for (const ThreadFinding& thread : threads) {
       if (!thread.wait || thread.wait->kind != "shutdown" || !thread.wait->target || busy) continue;
       const Node target = *thread.wait->target;
       if (!index_.knows(target) || is_in_cause(thread.node) || is_in_cause(target)) continue;
       const ThreadFinding& other = index_.finding(target);
-      if (!other.wait || other.wait->timeout.value_or(true)) continue;
+      if (!other.wait || other.wait->timeout.value_or(true) || other.status == Status::idle) continue;
       Cause cause;
       cause.kind = "shutdown-blocked";
       cause.nodes = {thread.node, target};

@@ -19,6 +19,6 @@ def ask():
 
 one = scene.thread(run)
 two = scene.thread(ask)
-scene.waits(one, "loop", None, None)
+scene.waits(one, "loop", None, None, timeout=None)
 scene.waits(two, "future", None, None, least="any")
 scene.tell("waiting", absent=["deadlock", "possible-deadlock", "stalled"])

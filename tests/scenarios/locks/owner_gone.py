@@ -17,8 +17,9 @@ def wait():
 
 gone = scene.scene.thread(leave, name="leave")
 gone.join()
-# Its ident must not be given to a new thread, which would then be taken for the owner.
-keeper = [scene.thread(scene.rest, name="keeper")]
+# Its ident is given to a new thread, which must not be taken for the owner: the field alone is not enough.
+keepers = [scene.scene.thread(scene.rest, name="keeper-%d" % i) for i in range(8)]
+heir = [each for each in keepers if each.ident == gone.ident]
 one = scene.thread(wait)
-scene.waits(one, "rlock", lock, None if one.ident != gone.ident and keeper[0].ident != gone.ident else keeper[0], least="recorded")
-scene.tell(["deadlock", "possible-deadlock"], absent=[])
+scene.waits(one, "rlock", lock, heir[0] if heir else None, least="recorded")
+scene.tell(["deadlock", "possible-deadlock", "waiting", "unknown"], absent=["stalled"])

@@ -27,6 +27,6 @@ locks = [accounts[0]._lock, accounts[1]._lock, accounts[2]._lock._lock]
 kinds = ["lock", "rlock", "rlock"]
 for i in range(3):
     after = (i + 1) % 3
-    scene.waits(threads[i], kinds[after], locks[after], threads[after], name="_lock")
+    scene.waits(threads[i], kinds[after], locks[after], threads[after])
     scene.holds(threads[i], locks[i], taken=scene.line("takes"))
 scene.tell("deadlock", "lock-cycle", threads)

@@ -1,0 +1,190 @@
+#include "pyframes/bytecode.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "pyframes/code.h"
+#include "pyframes/objects.h"
+
+namespace pythreads::pyframes {
+namespace {
+
+using attach::Address;
+using attach::Result;
+
+constexpr std::size_t max_bytes = 1 << 18;
+constexpr std::int64_t unit = 2;
+constexpr std::size_t max_calls = 1024;  // of one code object
+
+// The methods that say something of locks.
+constexpr std::array<std::string_view, 20> telling_methods{
+    "acquire",    "release", "notify",     "notify_all", "notifyAll",  "set",           "put",
+    "put_nowait", "get",     "get_nowait", "task_done",  "set_result", "set_exception", "cancel",
+    "wait",       "abort",   "reset",      "__enter__",  "__exit__",   "join"};
+
+std::vector<std::uint8_t> read_instructions(Reading& reading, Address code) {
+  const RuntimeLayout& layout = reading.layout();
+  if (layout.code.co_code.exists()) {
+    const Result<Address> bytes =
+        reading.lasting.read_address(code + static_cast<std::uint64_t>(layout.code.co_code.offset));
+    Result<BytesValue> value =
+        bytes ? read_bytes(layout, reading.lasting, *bytes, max_bytes) : Result<BytesValue>(bytes.error());
+    if (!value || value->cut) return {};
+    return std::move(value->bytes);
+  }
+  const Result<std::shared_ptr<const Code>> head = read_code_head(reading, code);
+  if (!head || (*head)->instructions.is_null()) return {};
+  // A code object is a variable-sized one: ob_size counts its words (Include/cpython/code.h, _PyCode_DEF).
+  const Result<std::int64_t> words = reading.lasting.read_value<std::int64_t>(
+      code + static_cast<std::uint64_t>(layout.tuple.ob_size.offset));
+  if (!words || *words <= 0 || static_cast<std::uint64_t>(*words) > max_bytes / 2) return {};
+  std::vector<std::uint8_t> bytes(static_cast<std::size_t>(*words) * 2);
+  const Result<void> done =
+      reading.lasting.read((*head)->instructions, std::as_writable_bytes(std::span(bytes)));
+  return done ? bytes : std::vector<std::uint8_t>{};
+}
+
+Bytecode decode(const OpcodeTable& table, const std::vector<std::uint8_t>& bytes,
+                std::int64_t first_traceable) {
+  Bytecode code;
+  code.whole = !bytes.empty();
+  std::uint32_t argument = 0;
+  std::int64_t begin = -1;
+  for (std::size_t i = 0; i + 1 < bytes.size(); i += 2) {
+    const auto at = static_cast<std::int64_t>(i);
+    const std::uint8_t opcode = bytes[i];
+    const Op op = table.kind(opcode);
+    if (op == Op::hidden) {
+      code.whole = false;
+      break;
+    }
+    argument = argument << 8 | bytes[i + 1];
+    if (begin < 0) begin = at;
+    if (op == Op::extended_arg) continue;
+    code.instructions.push_back({begin, at, op, argument});
+    argument = 0;
+    begin = -1;
+    // An executor stands for a backward jump, which has a cache, or for the RESUME at the start, which has
+    // none.
+    const std::size_t caches =
+        op == Op::executor ? (at == first_traceable * unit ? 0 : 1) : table.caches[opcode];
+    i += caches * 2;
+  }
+  return code;
+}
+
+class CallFinder {
+ public:
+  CallFinder(Reading& reading, Address code, const OpcodeTable& table)
+      : reading_(reading), code_(code), table_(table) {}
+
+  std::vector<MethodCall> find(const Bytecode& bytecode) {
+    for (const Instruction& each : bytecode.instructions) step(each);
+    std::erase_if(found_, [](const MethodCall& call) { return call.call < 0; });
+    return std::move(found_);
+  }
+
+ private:
+  void begin(Expression::Root root, std::uint32_t index) { current_ = Expression{root, index, {}}; }
+
+  void step(const Instruction& each) {
+    switch (each.op) {
+      case Op::load_fast:
+        return begin(Expression::Root::variable, each.argument);
+      case Op::load_fast_pair:
+        return begin(Expression::Root::variable, each.argument & 15U);
+      case Op::load_global:
+        return begin(Expression::Root::global, each.argument >> table_.global_shift);
+      case Op::load_name:
+        return begin(Expression::Root::name, each.argument);
+      case Op::load_deref:
+        return begin(Expression::Root::cell, each.argument);
+      case Op::load_attr: {
+        const std::uint32_t index = each.argument >> table_.attribute_shift;
+        if (table_.attribute_shift > 0 && (each.argument & 1U) != 0) return add_method(index, each);
+        if (current_.root != Expression::Root::none) current_.attributes.push_back(index);
+        return;
+      }
+      case Op::load_method:
+        return add_method(each.argument, each);
+      case Op::call:
+        current_ = {};
+        if (!open_.empty()) {
+          if (open_.back()) found_[*open_.back()].call = each.at;
+          open_.pop_back();
+        }
+        return;
+      case Op::nop:
+      case Op::extended_arg:
+        return;
+      default:
+        current_ = {};
+    }
+  }
+
+  void add_method(std::uint32_t index, const Instruction& each) {
+    const std::string name = name_of_code(reading_, code_, index);
+    const bool telling =
+        std::find(telling_methods.begin(), telling_methods.end(), name) != telling_methods.end();
+    std::optional<std::size_t> place;
+    if (telling && current_.root != Expression::Root::none && found_.size() < max_calls) {
+      place = found_.size();
+      found_.push_back({std::move(current_), name, each.at, -1});
+    }
+    open_.push_back(place);
+    current_ = {};
+  }
+
+  Reading& reading_;
+  Address code_;
+  const OpcodeTable& table_;
+  Expression current_;
+  std::vector<std::optional<std::size_t>> open_;  // methods that were looked up and not called yet
+  std::vector<MethodCall> found_;
+};
+
+}  // namespace
+
+std::shared_ptr<const Bytecode> read_bytecode(Reading& reading, Address code) {
+  const auto [known, added] = reading.bytecodes.try_emplace(code);
+  if (!added) return known->second;
+  const OpcodeTable* table = find_opcode_table(reading.runtime.version);
+  if (table == nullptr) return nullptr;
+  const Result<std::shared_ptr<const Code>> head = read_code_head(reading, code);
+  if (!head) return nullptr;
+  known->second = std::make_shared<const Bytecode>(
+      decode(*table, read_instructions(reading, code), (*head)->first_traceable));
+  return known->second;
+}
+
+std::string name_of_code(Reading& reading, Address code, std::uint32_t index) {
+  const RuntimeLayout& layout = reading.layout();
+  const auto [known, added] = reading.code_name_tuples.try_emplace(code);
+  if (added && layout.code.co_names.exists()) {
+    const Result<Address> tuple =
+        reading.lasting.read_address(code + static_cast<std::uint64_t>(layout.code.co_names.offset));
+    constexpr std::size_t most = 4096;
+    const Result<Items> items =
+        tuple ? read_tuple(layout, reading.lasting, *tuple, most) : Result<Items>(tuple.error());
+    if (items) known->second = items->items;
+  }
+  if (index >= known->second.size()) return {};
+  const Result<StrValue> text = read_str(layout, reading.lasting, known->second[index], max_name_length);
+  return text ? text->text : std::string();
+}
+
+std::shared_ptr<const std::vector<MethodCall>> method_calls(Reading& reading, Address code) {
+  if (const auto known = reading.method_calls.find(code); known != reading.method_calls.end())
+    return known->second;
+  const std::shared_ptr<const Bytecode> bytecode = read_bytecode(reading, code);
+  const OpcodeTable* table = find_opcode_table(reading.runtime.version);
+  auto calls = std::make_shared<std::vector<MethodCall>>();
+  if (bytecode && table != nullptr) *calls = CallFinder(reading, code, *table).find(*bytecode);
+  reading.method_calls.emplace(code, calls);
+  return calls;
+}
+
+}  // namespace pythreads::pyframes

@@ -1,0 +1,128 @@
+#include "pyframes/explicit_holds.h"
+
+#include <algorithm>
+#include <memory>
+#include <string>
+
+#include "pyframes/bytecode.h"
+#include "pyframes/code.h"
+#include "pyframes/frames.h"
+#include "pyframes/library_modules.h"
+
+namespace pythreads::pyframes {
+namespace {
+
+using attach::Address;
+using attach::Result;
+
+class ExplicitHolds {
+ public:
+  ExplicitHolds(Reading& reading, const FrameCopy& frame) : reading_(reading), frame_(frame) {
+    const Result<std::shared_ptr<const Code>> code = read_code_head(reading, frame.code);
+    if (!code) return;
+    current_ = instruction_of(reading, frame, **code);
+    if (!current_) return;
+    calls_ = method_calls(reading, frame.code);
+    bytecode_ = read_bytecode(reading, frame.code);
+  }
+
+  bool known() const { return current_ && calls_ && bytecode_; }
+
+  std::vector<ExplicitHold> find(const std::set<Address>& wanted) {
+    for (const std::int64_t handler : open_handlers(reading_, frame_)) in_handler(handler, wanted);
+    for (const MethodCall& call : *calls_) acquired_before(call, wanted);
+    return std::move(found_);
+  }
+
+  // The last of acquire and release of the object that stands in [begin, the current instruction).
+  const MethodCall* last_of(Address object, std::int64_t begin) {
+    const MethodCall* last = nullptr;
+    for (const MethodCall& call : *calls_) {
+      if (call.call < begin || call.call >= *current_) continue;
+      if ((call.method == "acquire" || call.method == "release") && is_of(call, object)) last = &call;
+    }
+    return last;
+  }
+
+ private:
+  bool is_of(const MethodCall& call, Address object) {
+    return evaluate(reading_, frame_, call.object) == object;
+  }
+
+  // The handler runs to the RERAISE that ends it.
+  void in_handler(std::int64_t handler, const std::set<Address>& wanted) {
+    std::int64_t end = handler;
+    std::int64_t branch = -1;
+    for (const Instruction& each : bytecode_->instructions) {
+      if (each.at < handler) continue;
+      if (branch < 0 && each.op == Op::branch) branch = each.at;
+      end = each.at;
+      if (each.op == Op::reraise) break;
+    }
+    for (const MethodCall& call : *calls_) {
+      if (call.method != "release" || call.load < handler || call.call > end) continue;
+      const std::optional<Address> object = evaluate(reading_, frame_, call.object);
+      if (!object || !wanted.contains(*object)) continue;
+      const MethodCall* last = last_of(*object, 0);
+      const bool acquires = std::any_of(calls_->begin(), calls_->end(), [&](const MethodCall& each) {
+        return each.method == "acquire" && is_of(each, *object);
+      });
+      // It stands inside the try, and has not come back yet; or it was given back already.
+      if (last == nullptr ? acquires : last->method == "release") continue;
+      const bool conditional = branch >= 0 && branch < call.load;
+      add(*object, conditional ? PyHoldTrust::likely : PyHoldTrust::inferred, "try-finally",
+          std::string("one of its frames is inside a try whose handler releases it") +
+              (conditional ? ", under a condition" : ""),
+          last != nullptr ? last->call : handler);
+    }
+  }
+
+  void acquired_before(const MethodCall& call, const std::set<Address>& wanted) {
+    if (call.method != "acquire" || call.call >= *current_) return;
+    const std::optional<Address> object = evaluate(reading_, frame_, call.object);
+    if (!object || !wanted.contains(*object)) return;
+    const MethodCall* last = last_of(*object, 0);
+    if (last == nullptr || last->method != "acquire") return;
+    add(*object, PyHoldTrust::likely, "acquired-before",
+        "one of its frames stands behind an acquire of it, and no release stands between", last->call);
+  }
+
+  void add(Address object, PyHoldTrust trust, const char* rule, std::string evidence, std::int64_t taken) {
+    const bool known = std::any_of(found_.begin(), found_.end(), [&](const ExplicitHold& each) {
+      return each.lock.object == object && each.lock.trust <= trust;
+    });
+    if (known) return;
+    ExplicitHold hold;
+    hold.lock.object = object;
+    hold.lock.trust = trust;
+    hold.lock.rule = rule;
+    hold.lock.evidence = std::move(evidence);
+    hold.taken = taken;
+    found_.push_back(std::move(hold));
+  }
+
+  Reading& reading_;
+  const FrameCopy& frame_;
+  std::optional<std::int64_t> current_;
+  std::shared_ptr<const std::vector<MethodCall>> calls_;
+  std::shared_ptr<const Bytecode> bytecode_;
+  std::vector<ExplicitHold> found_;
+};
+
+}  // namespace
+
+std::vector<ExplicitHold> explicit_holds(Reading& reading, const FrameCopy& frame,
+                                         const std::set<Address>& wanted) {
+  if (wanted.empty() || is_library_module(module_of(reading, frame))) return {};
+  ExplicitHolds holds(reading, frame);
+  return holds.known() ? holds.find(wanted) : std::vector<ExplicitHold>{};
+}
+
+bool is_released_inside(Reading& reading, const FrameCopy& frame, Address object, const OpenWith& block) {
+  ExplicitHolds holds(reading, frame);
+  if (!holds.known()) return false;
+  const MethodCall* last = holds.last_of(object, block.begin);
+  return last != nullptr && last->method == "release";
+}
+
+}  // namespace pythreads::pyframes

@@ -1,0 +1,32 @@
+// What the code of a frame says of locks that were taken by hand: `acquire()` without a `with`.
+//
+// try … finally (or except) that releases it: the frame is inside, and what the handler gives back the frame
+// has (inferred), unless a branch stands before the release. An `acquire()` before the current place and no
+// `release()` after it: likely, for code may have run in another order than it stands. A call in progress
+// does not count: who waits in `acquire()` has not got it.
+#pragma once
+
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "pyframes/lock_managers.h"
+#include "pyframes/reading.h"
+#include "pyframes/with_blocks.h"
+
+namespace pythreads::pyframes {
+
+struct ExplicitHold {
+  ManagedLock lock;
+  std::int64_t taken = -1;  // offset in bytes of the acquire, or of the try; -1: not known
+};
+
+// Of the objects in `wanted`.
+std::vector<ExplicitHold> explicit_holds(Reading& reading, const FrameCopy& frame,
+                                         const std::set<attach::Address>& wanted);
+
+// Whether the frame released the object by hand since the block began, and did not acquire it again.
+bool is_released_inside(Reading& reading, const FrameCopy& frame, attach::Address object,
+                        const OpenWith& block);
+
+}  // namespace pythreads::pyframes
