@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <memory>
+#include <set>
 #include <string_view>
 
 #include "pyframes/bytecode.h"
@@ -31,7 +32,9 @@ void read_frame(Reading& reading, const FrameCopy& frame, std::size_t index, PyT
       code ? instruction_of(reading, frame, **code) : std::optional<std::int64_t>();
   if (!current) return;
   for (const MethodCall& call : *calls) {
-    if (call.call <= *current) continue;
+    // One that waits for a lock stands before what it would do with it; of one that goes on by itself, what
+    // stands before may come again.
+    if (thread.lock_wait && call.call <= *current) continue;
     if (std::find(waking_methods.begin(), waking_methods.end(), call.method) == waking_methods.end())
       continue;
     const std::optional<Address> object = evaluate(reading, frame, call.object);
@@ -48,27 +51,36 @@ void read_frame(Reading& reading, const FrameCopy& frame, std::size_t index, PyT
   }
 }
 
-// Only where somebody waits to be woken by a call of this kind is it worth reading code.
-bool anybody_waits_to_be_woken(const PyRuntimeState& state) {
+// Who waits to be woken matters only where he keeps something that others wait for: what would wake him may
+// then never come. Else no code is read.
+bool anybody_is_in_the_way(const PyRuntimeState& state) {
+  std::set<Address> waited;
+  for (const PyInterpreter& interpreter : state.interpreters) {
+    for (const PyThread& thread : interpreter.threads) {
+      if (thread.lock_wait) waited.insert(thread.lock_wait->object);
+    }
+  }
   return std::any_of(
-      state.interpreters.begin(), state.interpreters.end(), [](const PyInterpreter& interpreter) {
+      state.interpreters.begin(), state.interpreters.end(), [&](const PyInterpreter& interpreter) {
         return std::any_of(
-            interpreter.threads.begin(), interpreter.threads.end(),
-            [](const PyThread& thread) { return thread.lock_wait && !thread.frame_objects.empty(); });
+            interpreter.threads.begin(), interpreter.threads.end(), [&](const PyThread& thread) {
+              return thread.lock_wait && !thread.frame_objects.empty() &&
+                     std::any_of(thread.held.begin(), thread.held.end(),
+                                 [&](const PyHeldLock& held) { return waited.contains(held.object); });
+            });
       });
 }
 
 }  // namespace
 
 void read_pending_calls(Reading& reading, const RuntimeCopy& copy, PyRuntimeState& state) {
-  if (!anybody_waits_to_be_woken(state)) return;
+  if (!anybody_is_in_the_way(state)) return;
   std::size_t looked = 0;
   for (std::size_t i = 0; i < std::min(copy.interpreters.size(), state.interpreters.size()); ++i) {
     const std::vector<ThreadCopy>& threads = copy.interpreters[i].threads;
     std::vector<PyThread>& states = state.interpreters[i].threads;
     for (std::size_t j = 0; j < std::min(threads.size(), states.size()); ++j) {
-      // One that waits for a lock stands before what it would do with it.
-      if (!states[j].lock_wait || looked++ >= max_threads) continue;
+      if (looked++ >= max_threads) return;
       std::size_t own = 0;
       for (std::size_t k = 0; k < threads[j].frames.size() && own < max_frames; ++k) {
         if (is_library_module(module_of(reading, threads[j].frames[k]))) continue;

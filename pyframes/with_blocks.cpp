@@ -67,9 +67,10 @@ class WithBlocks {
       const std::int32_t level = block->get(block_fields.b_level).value_or(-1);
       std::int64_t handler = block->get(block_fields.b_handler).value_or(-1);
       if (layout().instruction_style == InstructionStyle::unit_index) handler *= unit_size;
-      if (type != opcodes_.setup_finally || level < 1 || handler < 0) continue;
+      if (type != opcodes_.setup_finally || handler < 0) continue;
       if (static_cast<std::size_t>(handler) >= bytecode_.size()) continue;
       handlers_.push_back(handler);
+      if (level < 1) continue;
       if (bytecode_[static_cast<std::size_t>(handler)] != opcodes_.with_except_start) continue;
       const std::int64_t begin = setup_of(handler);
       add(exit_owner(static_cast<std::uint32_t>(level)), begin, handler, line_at(begin));

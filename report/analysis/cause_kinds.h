@@ -1,54 +1,54 @@
-// The kinds of causes that analysis can find: the word of the contract, how grave one is, and which of them
-// are not deadlocks but stalls. To add one, add a row here and the search for it in causes.cpp.
+// The kinds of causes, the gravest first: the contract's word, what a cause of this kind makes of its process
+// at most, and who puts it into words. To add one, add a row here and the search that finds it (causes.cpp
+// names them all).
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <string_view>
 
-#include "report/analysis/findings.h"
+#include "report/analysis/cause_draft.h"
+#include "report/analysis/cause_sentences.h"
 
 namespace pythreads::report {
 
 struct CauseKind {
   std::string_view kind;
-  bool stall = false;     // no cycle, and yet nobody can run: never a deadlock
-  std::string_view lead;  // how the sentence begins
+  Verdict worst = Verdict::deadlock;  // stalled: no cycle, and yet nobody can run; never a deadlock
+  CauseSentence sentence = nullptr;
 };
 
 inline constexpr std::array cause_kinds{
-    CauseKind{"lock-cycle", false, "threads wait for each other in a cycle"},
-    CauseKind{"self-deadlock", false, "a thread waits for what it holds itself"},
-    CauseKind{"finalizer-reentry", false, "a finalizer waits for what the code that it interrupted holds"},
-    CauseKind{"signal-reentry", false, "a signal handler waits for what the code that it interrupted holds"},
-    CauseKind{"owner-exited", false, "the owner is gone"},
-    CauseKind{"fork-orphan", false, "the owner stayed behind in the process that forked"},
-    CauseKind{"join-cycle", false, "threads wait for each other's end in a cycle"},
-    CauseKind{"import-cycle", false, "threads import each other's modules in a cycle"},
-    CauseKind{"gil-native-cycle", false,
-              "the GIL is waited for while a native lock is held, and the reverse"},
-    CauseKind{"pool-starvation", false, "every worker of a pool waits for work that only the pool could do"},
-    CauseKind{"loop-waits-on-itself", false,
-              "an event loop's own thread waits for what only the loop could do"},
-    CauseKind{"resource-exhausted", false, "every permit is held by a thread that waits for one"},
-    CauseKind{"lost-wakeup", false, "who would wake a waiting thread waits for what that thread holds"},
-    CauseKind{"gil-held-in-native", true, "the GIL is held inside a native call"},
-    CauseKind{"loop-blocked", true, "an event loop's thread is blocked"},
-    CauseKind{"shutdown-blocked", true, "the exit waits for a thread"},
-    CauseKind{"contention", true, "a holder sleeps on the outside while others queue"},
+    CauseKind{"lock-cycle", Verdict::deadlock, cycle_sentence},
+    CauseKind{"self-deadlock", Verdict::deadlock, self_sentence},
+    CauseKind{"finalizer-reentry", Verdict::deadlock, self_sentence},
+    CauseKind{"signal-reentry", Verdict::deadlock, self_sentence},
+    CauseKind{"owner-exited", Verdict::deadlock, gone_owner_sentence},
+    CauseKind{"fork-orphan", Verdict::deadlock, gone_owner_sentence},
+    CauseKind{"gil-native-cycle", Verdict::deadlock, cycle_sentence},
+    CauseKind{"import-cycle", Verdict::deadlock, cycle_sentence},
+    CauseKind{"join-cycle", Verdict::deadlock, cycle_sentence},
+    CauseKind{"pool-starvation", Verdict::deadlock, pool_sentence},
+    CauseKind{"loop-waits-on-itself", Verdict::deadlock, cycle_sentence},
+    CauseKind{"resource-exhausted", Verdict::deadlock, cycle_sentence},
+    CauseKind{"lost-wakeup", Verdict::deadlock, cycle_sentence},
+    CauseKind{"gil-held-in-native", Verdict::stalled, holder_sentence},
+    CauseKind{"loop-blocked", Verdict::stalled, loop_sentence},
+    CauseKind{"shutdown-blocked", Verdict::stalled, exit_sentence},
+    CauseKind{"contention", Verdict::stalled, holder_sentence},
 };
 
-constexpr const CauseKind* find_cause_kind(std::string_view kind) {
-  for (const CauseKind& each : cause_kinds) {
-    if (each.kind == kind) return &each;
-  }
-  return nullptr;
+// The row's place, which is how grave the kind is. REQUIRES: there is such a row.
+constexpr std::size_t place_of(std::string_view kind) {
+  std::size_t place = 0;
+  while (place < cause_kinds.size() && cause_kinds[place].kind != kind) ++place;
+  return place;
 }
 
-// What one cause alone would make of its process.
-constexpr Verdict verdict_of(const Cause& cause) {
-  const CauseKind* kind = find_cause_kind(cause.kind);
-  if (kind != nullptr && kind->stall) return Verdict::stalled;
-  const bool sure = cause.certainty >= Certainty::inferred && !cause.timed;
+// A deadlock is claimed only where every link is certain or inferred and none has a time limit.
+constexpr Verdict verdict_of(const CauseKind& kind, const Grade& grade) {
+  if (kind.worst != Verdict::deadlock) return kind.worst;
+  const bool sure = grade.certainty >= Certainty::inferred && !grade.timed;
   return sure ? Verdict::deadlock : Verdict::possible_deadlock;
 }
 

@@ -1,80 +1,62 @@
-// The graph algorithms of wait_graph.h: nothing here knows what a node is.
-#include <algorithm>
-#include <deque>
-#include <map>
-#include <set>
+#include "report/analysis/cycles.h"
 
-#include "report/analysis/wait_graph.h"
+#include <algorithm>
+#include <limits>
+#include <utility>
 
 namespace pythreads::report {
 namespace {
 
-using Successors = std::map<Node, std::vector<Node>>;
+constexpr std::size_t nobody = std::numeric_limits<std::size_t>::max();
 
-Successors successors_of(std::span<const Edge> edges) {
-  Successors successors;
-  for (const Edge& edge : edges) {
-    if (edge.certainty == Certainty::possible) continue;
-    successors[edge.from].push_back(edge.to);
-    successors.try_emplace(edge.to);
-  }
-  for (auto& [node, next] : successors) {
-    std::sort(next.begin(), next.end());
-    next.erase(std::unique(next.begin(), next.end()), next.end());
-  }
-  return successors;
-}
-
-// Tarjan's algorithm with its recursion unrolled: a chain of waiters may be as long as there are threads.
+// Tarjan's algorithm with its recursion unrolled.
 class StrongComponents {
  public:
-  explicit StrongComponents(const Successors& successors) : successors_(successors) {
-    for (const auto& [node, next] : successors_) {
-      if (!places_.contains(node)) visit(node);
+  explicit StrongComponents(const Reach& graph) : graph_(graph), places_(graph.nodes().size()) {
+    for (std::size_t node = 0; node < places_.size(); ++node) {
+      if (places_[node].index == nobody) visit(node);
     }
   }
 
-  const std::vector<std::vector<Node>>& components() const { return components_; }
+  const std::vector<std::vector<std::size_t>>& components() const { return components_; }
 
  private:
   struct Place {
-    std::size_t index = 0, low = 0;
+    std::size_t index = nobody, low = 0;
     bool on_path = false;
   };
   struct Step {
-    Node node;
-    std::size_t next = 0;
+    std::size_t node = 0, next = 0;
   };
 
-  void enter(Node node) {
-    const std::size_t index = places_.size();
-    places_[node] = {index, index, true};
+  void enter(std::size_t node) {
+    places_[node] = {count_, count_, true};
+    ++count_;
     path_.push_back(node);
     steps_.push_back({node, 0});
   }
 
-  void visit(Node root) {
+  void visit(std::size_t root) {
     enter(root);
     while (!steps_.empty()) {
       Step& step = steps_.back();
-      const std::vector<Node>& next = successors_.at(step.node);
-      if (step.next < next.size()) {
-        const Node to = next[step.next++];
-        const auto seen = places_.find(to);
-        if (seen == places_.end()) {
-          enter(to);
-        } else if (seen->second.on_path) {
-          Place& place = places_[step.node];
-          place.low = std::min(place.low, seen->second.index);
-        }
+      const std::span<const std::size_t> next = graph_.next(step.node);
+      if (step.next == next.size()) {
+        leave();
         continue;
       }
-      leave();
+      const std::size_t to = next[step.next++];
+      if (places_[to].index == nobody) {
+        enter(to);
+      } else if (places_[to].on_path) {
+        Place& place = places_[step.node];
+        place.low = std::min(place.low, places_[to].index);
+      }
     }
   }
 
   void leave() {
-    const Node node = steps_.back().node;
+    const std::size_t node = steps_.back().node;
     steps_.pop_back();
     const Place place = places_[node];
     if (!steps_.empty()) {
@@ -82,39 +64,48 @@ class StrongComponents {
       parent.low = std::min(parent.low, place.low);
     }
     if (place.low != place.index) return;
-    std::vector<Node> component;
+    std::vector<std::size_t> component;
     for (;;) {
-      const Node member = path_.back();
+      const std::size_t member = path_.back();
       path_.pop_back();
       places_[member].on_path = false;
       component.push_back(member);
       if (member == node) break;
     }
+    std::sort(component.begin(), component.end());
     components_.push_back(std::move(component));
   }
 
-  const Successors& successors_;
-  std::map<Node, Place> places_;
-  std::vector<Node> path_;
+  const Reach& graph_;
+  std::vector<Place> places_;
+  std::size_t count_ = 0;
+  std::vector<std::size_t> path_;
   std::vector<Step> steps_;
-  std::vector<std::vector<Node>> components_;
+  std::vector<std::vector<std::size_t>> components_;
 };
 
-// Breadth first from `start` back to itself inside `members`.
-std::vector<Node> shortest_cycle(const Successors& successors, const std::set<Node>& members, Node start) {
-  std::map<Node, Node> came_from;
-  std::deque<Node> queue{start};
-  while (!queue.empty()) {
-    const Node node = queue.front();
-    queue.pop_front();
-    for (const Node to : successors.at(node)) {
+// Breadth first from the first of `members` back to itself, inside of them. Empty: there is no way.
+std::vector<std::size_t> shortest_cycle(const Reach& graph, const std::vector<std::size_t>& members) {
+  const std::size_t start = members.front();
+  std::vector<std::size_t> came_from(members.size(), nobody);  // beside members
+  std::vector<std::size_t> queue{start};
+  const auto place_of = [&](std::size_t node) -> std::size_t* {
+    const auto found = std::lower_bound(members.begin(), members.end(), node);
+    if (found == members.end() || *found != node) return nullptr;
+    return &came_from[static_cast<std::size_t>(found - members.begin())];
+  };
+  for (std::size_t done = 0; done < queue.size(); ++done) {
+    const std::size_t node = queue[done];
+    for (const std::size_t to : graph.next(node)) {
       if (to == start) {
-        std::vector<Node> cycle{node};
-        for (Node at = node; at != start;) cycle.push_back(at = came_from.at(at));
+        std::vector<std::size_t> cycle{node};
+        for (std::size_t at = node; at != start;) cycle.push_back(at = *place_of(at));
         std::reverse(cycle.begin(), cycle.end());
         return cycle;
       }
-      if (!members.contains(to) || !came_from.try_emplace(to, node).second) continue;
+      std::size_t* place = place_of(to);
+      if (place == nullptr || *place != nobody) continue;
+      *place = node;
       queue.push_back(to);
     }
   }
@@ -123,38 +114,74 @@ std::vector<Node> shortest_cycle(const Successors& successors, const std::set<No
 
 }  // namespace
 
+Reach::Reach(std::span<const Edge> edges, Along direction) {
+  const auto counts = [](const Edge& edge) { return edge.certainty != Certainty::possible; };
+  for (const Edge& edge : edges) {
+    if (counts(edge)) nodes_.insert(nodes_.end(), {edge.from, edge.to});
+  }
+  std::sort(nodes_.begin(), nodes_.end());
+  nodes_.erase(std::unique(nodes_.begin(), nodes_.end()), nodes_.end());
+
+  std::vector<std::pair<std::size_t, std::size_t>> steps;
+  for (const Edge& edge : edges) {
+    if (!counts(edge)) continue;
+    const std::size_t from = *index_of(edge.from), to = *index_of(edge.to);
+    steps.push_back(direction == Along::forward ? std::pair(from, to) : std::pair(to, from));
+  }
+  std::sort(steps.begin(), steps.end());
+  steps.erase(std::unique(steps.begin(), steps.end()), steps.end());
+  begins_.resize(nodes_.size() + 1);
+  for (const auto& [from, to] : steps) {
+    ++begins_[from + 1];
+    targets_.push_back(to);
+  }
+  for (std::size_t i = 1; i < begins_.size(); ++i) begins_[i] += begins_[i - 1];
+}
+
+std::optional<std::size_t> Reach::index_of(Node node) const {
+  const auto found = std::lower_bound(nodes_.begin(), nodes_.end(), node);
+  if (found == nodes_.end() || *found != node) return std::nullopt;
+  return static_cast<std::size_t>(found - nodes_.begin());
+}
+
+std::vector<Node> Reach::from(std::span<const Node> nodes) const {
+  std::vector<bool> seen(nodes_.size());
+  std::vector<std::size_t> queue;
+  for (const Node node : nodes) {
+    const std::optional<std::size_t> index = index_of(node);
+    if (!index || seen[*index]) continue;
+    seen[*index] = true;
+    queue.push_back(*index);
+  }
+  const std::size_t given = queue.size();
+  for (std::size_t done = 0; done < queue.size(); ++done) {
+    for (const std::size_t to : next(queue[done])) {
+      if (seen[to]) continue;
+      seen[to] = true;
+      queue.push_back(to);
+    }
+  }
+  std::vector<Node> reached;
+  for (std::size_t i = given; i < queue.size(); ++i) reached.push_back(nodes_[queue[i]]);
+  std::sort(reached.begin(), reached.end());
+  return reached;
+}
+
 std::vector<Knot> find_knots(std::span<const Edge> edges) {
-  const Successors successors = successors_of(edges);
+  const Reach graph(edges, Along::forward);
+  const StrongComponents strong(graph);
   std::vector<Knot> knots;
-  const StrongComponents strong(successors);
-  for (const std::vector<Node>& component : strong.components()) {
-    const std::set<Node> members(component.begin(), component.end());
-    std::vector<Node> cycle = shortest_cycle(successors, members, *members.begin());
-    if (!cycle.empty()) knots.push_back({std::move(cycle), {members.begin(), members.end()}});
+  const auto nodes_of = [&](const std::vector<std::size_t>& indices) {
+    std::vector<Node> nodes;
+    for (const std::size_t index : indices) nodes.push_back(graph.nodes()[index]);
+    return nodes;
+  };
+  for (const std::vector<std::size_t>& component : strong.components()) {
+    const std::vector<std::size_t> cycle = shortest_cycle(graph, component);
+    if (!cycle.empty()) knots.push_back({nodes_of(cycle), nodes_of(component)});
   }
   std::sort(knots.begin(), knots.end(), [](const Knot& a, const Knot& b) { return a.cycle < b.cycle; });
   return knots;
-}
-
-std::vector<Node> nodes_behind(std::span<const Edge> edges, std::span<const Node> nodes) {
-  std::map<Node, std::vector<Node>> waiters;
-  for (const Edge& edge : edges) {
-    if (edge.certainty != Certainty::possible) waiters[edge.to].push_back(edge.from);
-  }
-  std::set<Node> seen(nodes.begin(), nodes.end());
-  std::deque<Node> queue(nodes.begin(), nodes.end());
-  std::vector<Node> behind;
-  while (!queue.empty()) {
-    const Node node = queue.front();
-    queue.pop_front();
-    for (const Node waiter : waiters[node]) {
-      if (!seen.insert(waiter).second) continue;
-      behind.push_back(waiter);
-      queue.push_back(waiter);
-    }
-  }
-  std::sort(behind.begin(), behind.end());
-  return behind;
 }
 
 }  // namespace pythreads::report

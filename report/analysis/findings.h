@@ -111,9 +111,10 @@ struct Cause {
   std::string sentence;
   std::vector<Node> nodes;
   std::vector<std::string> resources;
-  std::vector<Node> behind;  // stuck because of it, and not in it
-  std::string fingerprint;   // "fp1:" and 16 hex digits
-  bool timed = false;        // a time limit will end it, or may
+  std::vector<Node> behind;            // stuck because of it, and not in it
+  std::string fingerprint;             // "fp1:" and 16 hex digits
+  bool timed = false;                  // a time limit will end it, or may
+  Verdict verdict = Verdict::unknown;  // what it alone makes of its process
 };
 
 struct ProcessFindings {

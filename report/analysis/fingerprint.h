@@ -15,9 +15,10 @@ struct CauseLink {
   std::string lock_name;  // empty: none was found
   std::string module;     // of the function that waits
   std::string function;   // qualified
+  auto operator<=>(const CauseLink&) const = default;
 };
 
-// "fp1:" and 16 hex digits. The same for each rotation of `links`.
+// "fp1:" and 16 hex digits. The same for each rotation of `links`; where they have no order, sort them first.
 std::string fingerprint(std::string_view cause_kind, std::span<const CauseLink> links);
 
 }  // namespace pythreads::report

@@ -1,35 +1,28 @@
 #include "report/analysis/stuck_threads.h"
 
-#include <map>
-#include <set>
+#include <algorithm>
+
+#include "report/analysis/cycles.h"
 
 namespace pythreads::report {
 
 std::vector<Edge> stuck_edges(std::span<const Edge> edges, std::span<const Node> never_woken) {
-  std::map<Node, std::vector<Node>> waiters;
-  std::set<Node> wait;
-  for (const Edge& edge : edges) {
-    if (edge.certainty == Certainty::possible) continue;
-    waiters[edge.to].push_back(edge.from);
-    wait.insert(edge.from);
+  const Reach waits(edges, Along::forward);
+  std::vector<Node> ends(never_woken.begin(), never_woken.end());
+  std::sort(ends.begin(), ends.end());
+  std::vector<Node> may_run;
+  for (std::size_t i = 0; i < waits.nodes().size(); ++i) {
+    const Node node = waits.nodes()[i];
+    if (waits.next(i).empty() && !std::binary_search(ends.begin(), ends.end(), node)) may_run.push_back(node);
   }
-  const std::set<Node> ends(never_woken.begin(), never_woken.end());
-  std::set<Node> may_run;
-  std::vector<Node> left;
-  for (const auto& [to, from] : waiters) {
-    if (!wait.contains(to) && !ends.contains(to) && may_run.insert(to).second) left.push_back(to);
-  }
-  while (!left.empty()) {
-    const Node node = left.back();
-    left.pop_back();
-    for (const Node waiter : waiters[node]) {
-      if (may_run.insert(waiter).second) left.push_back(waiter);
-    }
-  }
+  const std::vector<Node> behind = Reach(edges, Along::backward).from(may_run);
   std::vector<Edge> stuck;
   for (const Edge& edge : edges) {
-    if (edge.certainty != Certainty::possible && !may_run.contains(edge.from)) stuck.push_back(edge);
+    if (edge.certainty == Certainty::possible) continue;
+    if (!std::binary_search(behind.begin(), behind.end(), edge.from)) stuck.push_back(edge);
   }
+  std::sort(stuck.begin(), stuck.end(),
+            [](const Edge& a, const Edge& b) { return a.from != b.from ? a.from < b.from : a.to < b.to; });
   return stuck;
 }
 

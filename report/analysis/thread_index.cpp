@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <string_view>
+#include <variant>
 
 #include "report/analysis/waiting_modules.h"
 
@@ -11,6 +12,16 @@ namespace {
 std::string file_and_line(const std::string& file, int line, const std::string& function) {
   return file.substr(file.rfind('/') + 1) + ':' + (line > 0 ? std::to_string(line) : "?") +
          (function.empty() ? "" : " in " + function);
+}
+
+// Of a ModuleLock, what is being imported.
+std::string module_of(const Resource& resource) {
+  if (resource.kind != "ModuleLock") return "";
+  for (const Detail& each : resource.detail) {
+    const std::string* module = std::get_if<std::string>(&each.value);
+    if (each.name == "module" && module != nullptr) return *module;
+  }
+  return "";
 }
 
 }  // namespace
@@ -62,19 +73,28 @@ const Edge* ThreadIndex::edge(Node from, Node to) const {
   return found == edges_.end() ? nullptr : found->second;
 }
 
-std::string ThreadIndex::label(const Resource* resource) {
+std::string ThreadIndex::label(const Resource* resource) const {
   if (resource == nullptr) return "a resource";
   if (resource->kind == "GIL") return "the GIL";
-  if (resource->kind == "Thread") return "the end of a thread";
+  if (resource->kind == "Thread") {
+    const bool known = resource->owner && knows(*resource->owner);
+    return "the end of " + (known ? label(*resource->owner) : std::string("a thread"));
+  }
   char address[32];
   std::snprintf(address, sizeof address, " 0x%llx", static_cast<unsigned long long>(resource->address.value));
   const std::string object = resource->kind + address;
+  const std::string module = module_of(*resource);
+  if (!module.empty()) return "the import of " + module + " (" + object + ')';
   return resource->name.empty() ? object : resource->name + " (" + object + ')';
 }
 
 std::string ThreadIndex::place(Node node) const {
   const pyframes::PyFrame* frame = own_frame(joined(node));
   return frame == nullptr ? "" : " at " + file_and_line(frame->file, frame->line, frame->function);
+}
+
+std::string ThreadIndex::place(const pyframes::PyFrame& frame) {
+  return file_and_line(frame.file, frame.line, "");
 }
 
 std::string ThreadIndex::taken(Node holder, const Resource* resource) const {
@@ -92,7 +112,9 @@ CauseLink ThreadIndex::link(Node node) const {
   const ThreadFinding& thread = finding(node);
   if (thread.wait) {
     link.wait_kind = thread.wait->kind;
-    if (const Resource* waited = resource(thread.wait->resource)) link.lock_name = waited->name;
+    if (const Resource* waited = resource(thread.wait->resource)) {
+      link.lock_name = waited->name.empty() ? module_of(*waited) : waited->name;
+    }
   }
   if (const pyframes::PyFrame* frame = own_frame(joined(node))) {
     link.module = frame->module_name;

@@ -28,10 +28,11 @@ class ThreadIndex {
 
   // "\"worker\" (tid 12)"
   std::string label(Node node) const { return joined(node).label(); }
-  // "bank.LOCK_A (Lock 0x7f…)", "Lock 0x7f…", "the GIL"
-  static std::string label(const Resource* resource);
+  // "bank.LOCK_A (Lock 0x7f…)", "Lock 0x7f…", "the GIL", "the end of \"worker\" (tid 12)"
+  std::string label(const Resource* resource) const;
   // " at bank.py:21 in transfer": the innermost frame that is the program's own; empty if there is none.
   std::string place(Node node) const;
+  static std::string place(const pyframes::PyFrame& frame);  // "cache.py:7"
   // ", which took it at bank.py:20 in transfer"; empty if that is not known.
   std::string taken(Node holder, const Resource* resource) const;
   CauseLink link(Node node) const;  // for the fingerprint

@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
-#include "report/analysis/cause_kinds.h"
 #include "report/analysis/causes.h"
+#include "report/analysis/standstill.h"
 #include "report/analysis/thread_index.h"
 
 namespace pythreads::report {
@@ -60,6 +60,18 @@ class Judgement {
       return {Verdict::unknown, "no thread runs, and what " + std::to_string(wait_unknown) + " of " +
                                     std::to_string(known) + " wait for could not be told"};
     }
+    if (owner_unknown > 0 && is_standstill(process)) {
+      return {
+          Verdict::stalled,
+          (known == 1 ? std::string("the only Python thread waits for a lock, and no other is left that "
+                                    "could release it")
+                      : "all " + std::to_string(known) +
+                            " Python threads wait for each other or for work, and nobody is left who could "
+                            "release what " +
+                            std::to_string(owner_unknown) + " of them wait" +
+                            (owner_unknown == 1 ? "s for" : " for")) +
+              "; who holds it is not known"};
+    }
     if (owner_unknown > 0 || waiting + idle == 0) {
       const std::size_t count = owner_unknown > 0 ? owner_unknown : blocked;
       return {Verdict::unknown, "no thread runs, and whom " + std::to_string(count) + " of " +
@@ -100,13 +112,14 @@ class Judgement {
         ++others;
       }
     }
-    if (gravest == nullptr) {
+    if (gravest == nullptr || gravest->verdict <= Verdict::waiting)
       std::tie(own.verdict, own.summary) = judge_threads(process);
-      return;
+    if (gravest == nullptr) return;
+    if (gravest->verdict >= own.verdict || gravest->verdict > Verdict::waiting) {
+      own.verdict = gravest->verdict;
+      own.summary = gravest->sentence;
+      if (others > 0) own.summary += "; and " + std::to_string(others) + " more";
     }
-    own.verdict = verdict_of(*gravest);
-    own.summary = gravest->sentence;
-    if (others > 0) own.summary += "; and " + std::to_string(others) + " more";
     own.fingerprint = gravest->fingerprint;
   }
 

@@ -183,6 +183,7 @@ class GraphBuilder {
   void add_edges(std::size_t index) {
     ThreadFinding& thread = findings_.threads[index];
     if (!thread.wait || !thread.wait->resource || thread.status == Status::idle) return;
+    if (is_woken(index)) return;
     std::vector<attach::Address> objects = classified_[index].pending;
     if (objects.empty()) {
       const Resource* resource = find_resource(*thread.wait->resource);
@@ -194,6 +195,13 @@ class GraphBuilder {
     // The futures of one wait: any of them may end it.
     for (const attach::Address each : objects)
       add_edges_for(thread, resources_.at(resources_.of_object(each)), true);
+  }
+
+  // What it sleeps on was given to it already: it goes on as soon as the kernel lets it.
+  bool is_woken(std::size_t index) const {
+    const PySyncObject* slept_on = threads_[index].slept_on();
+    return slept_on != nullptr && !slept_on->locked.value_or(true) &&
+           (slept_on->kind == PySyncKind::lock || slept_on->kind == PySyncKind::rlock);
   }
 
   const Resource* find_resource(const std::string& id) const {

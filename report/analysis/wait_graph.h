@@ -17,17 +17,4 @@ namespace pythreads::report {
 std::vector<Edge> build_wait_graph(const Snapshot& snapshot, std::span<const JoinedThread> threads,
                                    std::span<const Classification> classified, ProcessFindings& findings);
 
-// A strongly connected group of nodes, and the shortest cycle in it that starts at its least node: each waits
-// for the next, the last for the first.
-struct Knot {
-  std::vector<Node> cycle;
-  std::vector<Node> members;  // all of them, in order
-};
-
-// In the order of their cycles. Edges that are only `possible` never count.
-std::vector<Knot> find_knots(std::span<const Edge> edges);
-
-// All nodes from which one of `nodes` is reached, without these.
-std::vector<Node> nodes_behind(std::span<const Edge> edges, std::span<const Node> nodes);
-
 }  // namespace pythreads::report

@@ -7,7 +7,8 @@ command     the words to put before the interpreter's own arguments; what they s
 executable  the interpreter's path inside root
 root        the folder that is the interpreter's /
 
-Looked for: the system's own python3, pyenv's builds, the suites' trees made by fetch.py, and what
+Looked for: the system's own python3, pyenv's builds, the suites' trees and the
+free-threaded build made by fetch.py, and what
 PYTHREADS_EXTRA_PYTHONS names (paths of executables, separated by colons: builds of one's own).
 """
 
@@ -121,8 +122,18 @@ def suite_interpreters():
     return found
 
 
+def built_interpreters():
+    found = []
+    for suite, minor in suites.BUILT.items():
+        path = os.path.join(suites.built_dir(suite), "bin", f"python{minor}t")
+        stamp = suites.read_stamp(suites.built_dir(suite))
+        if stamp is not None and os.access(path, os.X_OK):
+            found.append(plain(f"{suite}-{minor}t", path, stamp["version"], False, True))
+    return found
+
+
 def find_interpreters():
-    return system_interpreter() + suite_interpreters() + pyenv_interpreters() + extra_interpreters()
+    return system_interpreter() + suite_interpreters() + built_interpreters() + pyenv_interpreters() + extra_interpreters()
 
 
 if __name__ == "__main__":

@@ -18,6 +18,9 @@ SUITES = {
     "sid": ("3.14", "3.15"),
 }
 
+# Suites whose source package is built once more, free-threaded, for no package has it; with which minor.
+BUILT = {"trixie": "3.13"}
+
 # Raise it when what lies in a tree changes: older trees are then fetched again.
 TREE_FORMAT = 2
 STAMP = "pythreads-tree.json"
@@ -34,6 +37,11 @@ def base_dir():
 
 def tree_dir(suite):
     return os.path.join(base_dir(), suite)
+
+
+def built_dir(suite):
+    """Where the free-threaded build of a suite's source lies; it runs on the host as it is."""
+    return os.path.join(base_dir(), f"{suite}-free-threaded")
 
 
 def read_stamp(tree):

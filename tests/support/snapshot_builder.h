@@ -14,8 +14,11 @@
 #include <sys/syscall.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdint>
+#include <cstring>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <utility>
@@ -110,6 +113,27 @@ class ThreadBuilder {
                        int line = 0, pyframes::PyHoldTrust trust = pyframes::PyHoldTrust::certain);
   // A variable of one of its frames that says what it does there.
   ThreadBuilder& notes(std::size_t frame, std::string variable, const pyframes::PySyncObject& object);
+  // A call behind the current place of one of its frames that would wake others.
+  ThreadBuilder& would_call(const pyframes::PySyncObject& object, std::string method, std::size_t frame = 0) {
+    python().pending_calls.push_back({object.address, std::move(method), frame, 0});
+    return *this;
+  }
+  // The frame that was given last began in the middle of the next one.
+  ThreadBuilder& began_as(pyframes::PyTrigger trigger) {
+    python().frames.back().trigger = trigger;
+    return *this;
+  }
+  // Asleep in Condition.wait, called by these functions of the standard library, innermost first; `self` of
+  // the last of them is the object, and its own frame follows. `limit` as in waits_for.
+  ThreadBuilder& waits_inside(std::initializer_list<std::pair<const char*, const char*>> functions,
+                              const pyframes::PySyncObject& object, std::uint64_t limit = 0,
+                              std::string variable = "self");
+  ThreadBuilder& ends_in(double milliseconds) {
+    os().os.futex.emplace().ends_in_ms = milliseconds;
+    return *this;
+  }
+  // Asleep on a pthread_mutex_t of this owner.
+  ThreadBuilder& waits_for_mutex(std::uint64_t address, pid_t owner);
   ThreadBuilder& runs() {
     os().os.state = 'R';
     os().os.kernel_wait.reset();
@@ -251,6 +275,30 @@ inline ThreadBuilder& ThreadBuilder::notes(std::size_t frame, std::string variab
   if (pyframes::find_sync_object(builder_.snapshot().runtime, object.address) == nullptr)
     builder_.knows(object);
   python().frame_objects.push_back({frame, std::move(variable), object.address});
+  return *this;
+}
+
+// The Lock that Condition.wait made for this wait alone.
+inline pyframes::PySyncObject waiter_lock(pid_t tid) {
+  return lock(0x6000000 + static_cast<std::uint64_t>(tid) * 0x40U);
+}
+
+inline ThreadBuilder& ThreadBuilder::waits_inside(
+    std::initializer_list<std::pair<const char*, const char*>> functions,
+    const pyframes::PySyncObject& object, std::uint64_t limit, std::string variable) {
+  for (const auto& [module, function] : functions) frame("/usr/lib/lib.py", 1, function, module);
+  waits_for(waiter_lock(python().tid), limit);
+  builder_.knows(object);
+  return notes(python().frames.size() - 1, std::move(variable), object);
+}
+
+inline ThreadBuilder& ThreadBuilder::waits_for_mutex(std::uint64_t address, pid_t owner) {
+  sleeps_in(SYS_futex, address, 0x80);
+  attach::FutexWait& futex = os().os.futex.emplace();
+  futex.word = futex.around_begin = attach::Address(address);
+  const std::array<std::int32_t, 6> words{2, 0, owner, 1, 0, 0};
+  futex.around.resize(sizeof words);
+  std::memcpy(futex.around.data(), words.data(), sizeof words);
   return *this;
 }
 
