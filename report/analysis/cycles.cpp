@@ -116,26 +116,37 @@ std::vector<std::size_t> shortest_cycle(const Reach& graph, const std::vector<st
 
 Reach::Reach(std::span<const Edge> edges, Along direction) {
   const auto counts = [](const Edge& edge) { return edge.certainty != Certainty::possible; };
+  const auto add = [&](Node node) {
+    if (nodes_.empty() || nodes_.back() != node) nodes_.push_back(node);
+  };
+  const auto keep_each_once = [&] {
+    std::sort(nodes_.begin(), nodes_.end());
+    nodes_.erase(std::unique(nodes_.begin(), nodes_.end()), nodes_.end());
+  };
+  // In two turns, for a pool of a thousand workers has a million edges and no more nodes than workers.
   for (const Edge& edge : edges) {
-    if (counts(edge)) nodes_.insert(nodes_.end(), {edge.from, edge.to});
+    if (counts(edge)) add(edge.from);
   }
-  std::sort(nodes_.begin(), nodes_.end());
-  nodes_.erase(std::unique(nodes_.begin(), nodes_.end()), nodes_.end());
+  keep_each_once();
+  const std::vector<Node> starts = nodes_;
+  for (const Edge& edge : edges) {
+    if (counts(edge) && !std::binary_search(starts.begin(), starts.end(), edge.to)) add(edge.to);
+  }
+  keep_each_once();
 
   std::vector<std::pair<std::size_t, std::size_t>> steps;
+  steps.reserve(edges.size());
+  begins_.resize(nodes_.size() + 1);
   for (const Edge& edge : edges) {
     if (!counts(edge)) continue;
     const std::size_t from = *index_of(edge.from), to = *index_of(edge.to);
     steps.push_back(direction == Along::forward ? std::pair(from, to) : std::pair(to, from));
-  }
-  std::sort(steps.begin(), steps.end());
-  steps.erase(std::unique(steps.begin(), steps.end()), steps.end());
-  begins_.resize(nodes_.size() + 1);
-  for (const auto& [from, to] : steps) {
-    ++begins_[from + 1];
-    targets_.push_back(to);
+    ++begins_[steps.back().first + 1];
   }
   for (std::size_t i = 1; i < begins_.size(); ++i) begins_[i] += begins_[i - 1];
+  std::vector<std::size_t> filled = begins_;
+  targets_.resize(steps.size());
+  for (const auto& [from, to] : steps) targets_[filled[from]++] = to;
 }
 
 std::optional<std::size_t> Reach::index_of(Node node) const {

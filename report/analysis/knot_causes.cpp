@@ -77,7 +77,7 @@ class Knots {
     draft.nodes = any_of ? knot.members : knot.cycle;
     if (draft.nodes.size() != knot.cycle.size()) draft.fingerprinted = knot.members;
     draft.grade = grade_of(knot);
-    if (draft.kind == "pool-starvation" && !has_all_workers(links)) draft.grade.add(Certainty::likely);
+    if (draft.kind == "pool-starvation" && !has_all_workers(knot)) draft.grade.add(Certainty::likely);
     std::set<std::string> seen;
     for (const Edge* link : links) {
       if (link->resource && seen.insert(*link->resource).second) draft.resources.push_back(*link->resource);
@@ -125,19 +125,18 @@ class Knots {
   }
 
   // A pool that has fewer workers than it may have starts another at the next submit.
-  bool has_all_workers(const std::vector<const Edge*>& links) const {
-    for (const Edge* link : links) {
-      if (role_of(*link, index_) != LinkRole::pool) continue;
-      const JoinedThread& thread = index_.joined(link->from);
-      const Resource* waited = index_.resource(link->resource);
+  bool has_all_workers(const Knot& knot) const {
+    for (const Node member : knot.members) {
+      const std::span<const Edge> edges = causes_.stuck_from(member);
+      if (edges.empty() || role_of(edges.front(), index_) != LinkRole::pool) continue;
+      const JoinedThread& thread = index_.joined(member);
+      const Resource* waited = index_.resource(edges.front().resource);
       const pyframes::PySyncObject* future = pyframes::find_sync_object(*thread.runtime, waited->address);
       if (future == nullptr) return false;
-      const std::int64_t most = most_workers(*thread.runtime, future->queue);
-      const std::span<const Edge> edges = causes_.stuck_from(link->from);
       const auto workers = std::count_if(edges.begin(), edges.end(), [&](const Edge& each) {
-        return each.resource == link->resource && role_of(each, index_) == LinkRole::pool;
+        return each.resource == edges.front().resource;
       });
-      if (most != 0 && workers < most) return false;
+      if (workers < most_workers(*thread.runtime, future->queue)) return false;
     }
     return true;
   }

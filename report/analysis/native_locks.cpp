@@ -20,10 +20,13 @@ std::optional<std::int32_t> word_at(const attach::FutexWait& futex, std::int64_t
 std::optional<NativeLock> mutex_at(const attach::FutexWait& futex) {
   constexpr std::int32_t locked_and_waited_for = 2;
   constexpr std::int32_t known_kinds = 0x1ff;  // PTHREAD_MUTEX_KIND_MASK_NP, robust, PI, PP, elision, shared
+  // Who holds it and who waits for a condition with it. A stdio stream's _IO_lock_t has the upper half of a
+  // pointer there.
+  constexpr std::int32_t most_users = 0x4000;
   const auto lock = word_at(futex, 0), owner = word_at(futex, 8), users = word_at(futex, 12),
              kind = word_at(futex, 16);
   if (!lock || !owner || !users || !kind) return std::nullopt;
-  if (*lock != locked_and_waited_for || *owner <= 0 || *users <= 0 || *kind < 0 ||
+  if (*lock != locked_and_waited_for || *owner <= 0 || *users <= 0 || *users > most_users || *kind < 0 ||
       (*kind & ~known_kinds) != 0)
     return std::nullopt;
   return NativeLock{futex.word, *owner};

@@ -635,5 +635,22 @@ TEST(Causes, TheGravestCauseComesFirst) {
   EXPECT_NE(find_cause(findings, "owner-exited"), nullptr);
 }
 
+TEST(Causes, TenThousandThreadsInOneChainHangOnOneHolder) {
+  constexpr pid_t count = 10000;
+  SnapshotBuilder app(10);
+  for (pid_t i = 0; i < count; ++i) {
+    const auto own = 0x100000 + static_cast<std::uint64_t>(i) * 64;
+    ThreadBuilder thread = app.thread(100 + i, "t").frame("a.py", 1, "f").holds(rlock(own), 0, 1);
+    if (i + 1 < count) {
+      thread.waits_for(rlock(own + 64, 101 + i));
+    } else {
+      thread.sleeps_in(SYS_read, 3);
+    }
+  }
+  const Findings findings = findings_of(app);
+  EXPECT_ONE_CAUSE(findings, "contention", Verdict::stalled);
+  EXPECT_EQ(findings.causes[0].behind.size(), static_cast<std::size_t>(count - 1));
+}
+
 }  // namespace
 }  // namespace pythreads::tests
