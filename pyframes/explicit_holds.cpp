@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "pyframes/bytecode.h"
 #include "pyframes/code.h"
 #include "pyframes/frames.h"
+#include "pyframes/hold_rules.h"
 #include "pyframes/library_modules.h"
 
 namespace pythreads::pyframes {
@@ -70,7 +72,7 @@ class ExplicitHolds {
       // It stands inside the try, and has not come back yet; or it was given back already.
       if (last == nullptr ? acquires : last->method == "release") continue;
       const bool conditional = branch >= 0 && branch < call.load;
-      add(*object, conditional ? PyHoldTrust::likely : PyHoldTrust::inferred, "try-finally",
+      add(*object, conditional ? PyHoldTrust::likely : PyHoldTrust::inferred, hold_rule::try_finally,
           std::string("one of its frames is inside a try whose handler releases it") +
               (conditional ? ", under a condition" : ""),
           last != nullptr ? last->call : handler);
@@ -83,7 +85,7 @@ class ExplicitHolds {
     if (!object || !wanted.contains(*object)) return;
     const MethodCall* last = last_of(*object, 0);
     if (last == nullptr || last->method != "acquire") return;
-    add(*object, PyHoldTrust::likely, "acquired-before",
+    add(*object, PyHoldTrust::likely, hold_rule::acquired_before,
         "one of its frames stands behind an acquire of it, and no release stands between", last->call);
   }
 

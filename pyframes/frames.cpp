@@ -248,6 +248,11 @@ void chain_frames(Reading& reading, RuntimeCopy& copy) {
     for (Cursor& cursor : cursors) follow(reading, size, cursor);
     std::erase_if(cursors, [](const Cursor& cursor) { return cursor.next.is_null(); });
   }
+  for (const InterpreterCopy& interpreter : copy.interpreters) {
+    for (const ThreadCopy& thread : interpreter.threads) {
+      for (const FrameCopy& frame : thread.frames) reading.stack_frames.insert(frame.address);
+    }
+  }
 }
 
 void read_frames(Reading& reading, const RuntimeCopy& copy, PyRuntimeState& state) {

@@ -16,6 +16,7 @@
 #include "pyframes/frame_slots.h"
 #include "pyframes/frame_variables.h"
 #include "pyframes/frames.h"
+#include "pyframes/hold_rules.h"
 #include "pyframes/lock_managers.h"
 #include "pyframes/objects.h"
 #include "pyframes/suspended_frames.h"
@@ -80,7 +81,7 @@ class HeldLocks {
     if (known == nullptr || known->kind != PySyncKind::lock) return;
     if (!is_released_inside(reading_, frame, lock.object, open)) return;
     lock.trust = PyHoldTrust::likely;
-    lock.rule = "with-block-then-release";
+    lock.rule = hold_rule::released_inside;
     lock.evidence = "a with block on it is open in one of its frames, which has released it by hand inside";
   }
 
@@ -157,8 +158,9 @@ class HeldLocks {
     for_each_thread([&](const ThreadCopy&, PyThread& thread) {
       if (!thread.lock_wait) return;
       const PySyncObject* known = describe_sync_object(reading_, thread.lock_wait->object);
-      if (known != nullptr && known->kind == PySyncKind::lock && known->locked.value_or(false))
-        unowned_.insert(known->address);
+      const bool lock =
+          known != nullptr && (known->kind == PySyncKind::lock || known->kind == PySyncKind::rlock);
+      if (lock && known->locked.value_or(false)) unowned_.insert(known->address);
     });
     for_each_thread([&](const ThreadCopy&, PyThread& thread) {
       for (const PyHeldLock& each : thread.held) {
@@ -193,7 +195,7 @@ class HeldLocks {
     for (const OpenWith& open : open_with_blocks(reading_, *frame)) {
       for (ManagedLock& lock : locks_of_manager(reading_, open.manager)) {
         lock.trust = std::max(lock.trust, PyHoldTrust::inferred);
-        lock.rule = "suspended-generator";
+        lock.rule = hold_rule::suspended_generator;
         lock.evidence = "a generator that one of its frames refers to is suspended inside a with block on it";
         if (lock.taken.line == 0) lock.taken = place_of(*frame, open.line);
         add(into, *frame, index, open.line, std::move(lock), std::nullopt);

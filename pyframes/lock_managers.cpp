@@ -10,7 +10,8 @@
 #include "pyframes/code.h"
 #include "pyframes/deque_items.h"
 #include "pyframes/hex.h"
-#include "pyframes/line_table.h"
+#include "pyframes/hold_rules.h"
+#include "pyframes/manager_classes.h"
 #include "pyframes/objects.h"
 #include "pyframes/suspended_frames.h"
 #include "pyframes/sync_objects.h"
@@ -22,10 +23,8 @@ namespace {
 using attach::Address;
 using attach::Result;
 
-constexpr int deepest = 4;                   // managers inside of managers
-constexpr std::size_t max_callbacks = 256;   // of one ExitStack
-constexpr std::size_t max_attributes = 128;  // of one manager
-constexpr std::size_t max_names = 512;       // of one code object
+constexpr int deepest = 4;                  // managers inside of managers
+constexpr std::size_t max_callbacks = 256;  // of one ExitStack
 
 // The standard library's managers that are no synchronization objects themselves, by the names of their
 // classes; a subclass is one as well.
@@ -62,9 +61,10 @@ class Managers {
       case ManagerKind::exit_stack:
         return of_exit_stack(manager, depth);
       case ManagerKind::module_lock:
-        return of_attribute(manager, "_lock", "with-module-lock", "a with block on it is open", depth);
+        return of_attribute(manager, "_lock", hold_rule::with_module_lock, "a with block on it is open",
+                            depth);
       case ManagerKind::semaphore_between_processes:
-        return of_attribute(manager, "_semlock", "with-block", "a with block on it is open", depth);
+        return of_attribute(manager, "_semlock", hold_rule::with_block, "a with block on it is open", depth);
       case ManagerKind::own:
         return of_own_class(manager, *type, depth);
     }
@@ -85,14 +85,14 @@ class Managers {
       case PySyncKind::module_lock:
         return {{.object = object.address,
                  .trust = PyHoldTrust::certain,
-                 .rule = "with-block",
+                 .rule = hold_rule::with_block,
                  .evidence = "a with block on it is open in one of its frames",
                  .taken = {}}};
       case PySyncKind::condition:
         if (object.lock.is_null()) return {};
         return {{.object = object.lock,
                  .trust = PyHoldTrust::certain,
-                 .rule = "with-condition",
+                 .rule = hold_rule::with_condition,
                  .evidence = "a with block on the Condition at " + hex(object.address) +
                              ", whose lock it is, is open in one of its frames",
                  .taken = {}}};
@@ -101,7 +101,7 @@ class Managers {
         return {{.object = object.address,
                  .trust = PyHoldTrust::certain,
                  .permit = true,
-                 .rule = "with-semaphore",
+                 .rule = hold_rule::with_semaphore,
                  .evidence = "a with block on it is open in one of its frames: it has one of its permits",
                  .taken = {}}};
       default:
@@ -156,7 +156,7 @@ class Managers {
     for (const OpenWith& open : open_with_blocks(reading_, *frame)) {
       for (ManagedLock& lock : locks_of(open.manager, depth + 1)) {
         lock.trust = weaker(lock.trust, PyHoldTrust::inferred);
-        lock.rule = "generator-manager";
+        lock.rule = hold_rule::generator_manager;
         lock.evidence =
             "a with block on a generator's context manager is open in one of its frames, and the "
             "generator is suspended inside a with block on it";
@@ -194,7 +194,7 @@ class Managers {
       }
       for (ManagedLock& lock : locks) {
         lock.trust = weaker(lock.trust, PyHoldTrust::inferred);
-        lock.rule = "exit-stack";
+        lock.rule = hold_rule::exit_stack;
         lock.evidence =
             "a with block on an ExitStack is open in one of its frames, and the stack will exit it";
         held.push_back(std::move(lock));
@@ -231,98 +231,43 @@ class Managers {
 
   // ---- a program's own class
 
-  // The attribute that its __exit__ releases, whether it does so itself or by a method of its own.
   std::vector<ManagedLock> of_own_class(Address manager, Address type, int depth) {
-    std::vector<std::pair<std::string, ManagedLock>> owned;
-    const Result<DictItems> items = read_attributes(layout(), reading_.memory, manager, max_attributes);
-    if (!items) return {};
-    for (const DictEntry& entry : items->entries) {
-      const PySyncObject* known = describe_sync_object(reading_, entry.value);
-      if (known == nullptr && !is_wrapper(entry.value)) continue;
-      const Result<StrValue> name = read_str(layout(), reading_.lasting, entry.key, max_name_length);
-      if (!name) continue;
-      for (ManagedLock& lock : locks_of(entry.value, depth + 1))
-        owned.emplace_back(name->text, std::move(lock));
-    }
-    if (owned.empty()) return {};
-    std::vector<std::string> names = released_by(type, "__exit__", 0);
-    if (names.empty()) names = released_by(type, "__aexit__", 0);
+    const Result<std::uint64_t> flags = type_flags(layout(), reading_.lasting, type);
+    if (!flags || (*flags & type_flag::heap_type) == 0 || (*flags & type_flag::type_subclass) != 0) return {};
     std::vector<ManagedLock> held;
-    for (auto& [name, lock] : owned) {
-      if (std::find(names.begin(), names.end(), name) == names.end()) continue;
-      lock.trust = weaker(lock.trust, PyHoldTrust::inferred);
-      lock.rule = "wrapper-exit";
-      lock.evidence =
-          "a with block on an object is open in one of its frames whose __exit__ releases its " + name;
-      held.push_back(lock);
-    }
-    if (!held.empty() || owned.size() != 1) return held;
-    ManagedLock& only = owned.front().second;
-    only.trust = PyHoldTrust::likely;
-    only.rule = "manager-attribute";
-    only.evidence = "a with block on an object is open in one of its frames, and " + owned.front().first +
-                    " is the only lock among its attributes";
-    return {only};
-  }
-
-  // Worth asking for locks of its own: an instance of a class that has an __exit__.
-  bool is_wrapper(Address object) {
-    const Result<Address> type = type_of(layout(), reading_.memory, object);
-    if (!type || type->is_null()) return false;
-    const Result<std::uint64_t> flags = type_flags(layout(), reading_.lasting, *type);
-    if (!flags || (*flags & type_flag::heap_type) == 0 || (*flags & type_flag::type_subclass) != 0)
-      return false;
-    return find_in_classes(*type, "__exit__").has_value();
-  }
-
-  std::optional<Address> find_in_classes(Address type, std::string_view name) {
-    for (int depth = 0; depth < 16 && !type.is_null(); ++depth) {
-      const Result<std::uint64_t> flags = type_flags(layout(), reading_.lasting, type);
-      if (!flags || (*flags & type_flag::heap_type) == 0) return std::nullopt;
-      const Result<Address> dict = reading_.memory.read_address(type + at(layout().type.tp_dict));
-      if (dict && !dict->is_null()) {
-        const Result<std::optional<Address>> found = find_in_dict(layout(), reading_.memory, *dict, name);
-        if (found && *found) return **found;
+    for (const GivenBack& each : given_back_by_exit(reading_, manager, type)) {
+      for (ManagedLock& lock : locks_of(each.object, depth + 1)) {
+        lock.trust = weaker(lock.trust, each.sure ? PyHoldTrust::inferred : PyHoldTrust::likely);
+        lock.rule = hold_rule::wrapper_exit;
+        lock.evidence =
+            "a with block on an object is open in one of its frames whose __exit__ releases its " +
+            each.name + (each.sure ? "" : ", under a condition");
+        held.push_back(std::move(lock));
       }
-      const Result<Address> base = reading_.lasting.read_address(type + at(layout().type.tp_base));
-      if (!base) return std::nullopt;
-      type = *base;
     }
-    return std::nullopt;
+    return held.empty() ? of_only_attribute(manager, type, depth) : held;
   }
 
-  // The names beside `release`, `__exit__` or `__aexit__` in a method's code, and in the methods that it
-  // names in turn.
-  std::vector<std::string> released_by(Address type, std::string_view method, int depth) {
-    const std::optional<Address> function = find_in_classes(type, method);
-    if (!function || depth > 2) return {};
-    const Result<Address> of = type_of(layout(), reading_.memory, *function);
-    const Result<std::string> kind =
-        of ? type_name(layout(), reading_.lasting, *of) : Result<std::string>(of.error());
-    if (!kind || *kind != "function" || !layout().function.func_code.exists()) return {};
-    const Result<Address> code = reading_.memory.read_address(*function + at(layout().function.func_code));
-    const Result<Address> tuple =
-        code ? reading_.lasting.read_address(*code + at(layout().code.co_names)) : code;
-    if (!tuple) return {};
-    const Result<Items> items = read_tuple(layout(), reading_.lasting, *tuple, max_names);
-    if (!items) return {};
-    std::vector<std::string> names;
-    bool gives_back = false;
-    for (const Address item : items->items) {
-      const Result<StrValue> name = read_str(layout(), reading_.lasting, item, max_name_length);
-      if (!name) continue;
-      if (name->text == "release" || name->text == "__exit__" || name->text == "__aexit__") gives_back = true;
-      names.push_back(name->text);
+  // What gives it back was not understood; but nothing else than this one lock is in question.
+  std::vector<ManagedLock> of_only_attribute(Address manager, Address type, int depth) {
+    std::vector<ManagedLock> held;
+    std::string name;
+    for (const GivenBack& each : named_by_exit(reading_, manager, type)) {
+      if (describe_sync_object(reading_, each.object) == nullptr) continue;
+      for (ManagedLock& lock : locks_of(each.object, depth + 1)) {
+        if (!held.empty() && held.front().object == lock.object) continue;
+        held.push_back(std::move(lock));
+        name = each.name;
+      }
     }
-    std::vector<std::string> inner;
-    for (const std::string& name : names) {
-      if (name == method) continue;
-      const std::vector<std::string> more = released_by(type, name, depth + 1);
-      inner.insert(inner.end(), more.begin(), more.end());
-    }
-    if (!gives_back) names.clear();
-    names.insert(names.end(), inner.begin(), inner.end());
-    return names;
+    if (held.size() != 1) return {};
+    held.front().trust = PyHoldTrust::likely;
+    held.front().rule = hold_rule::manager_attribute;
+    held.front().evidence =
+        "a with block on an object is open in one of its frames whose __exit__ does "
+        "something with its " +
+        name + ", the only lock that it names";
+    return held;
   }
 
   Reading& reading_;

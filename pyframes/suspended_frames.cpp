@@ -80,6 +80,8 @@ std::optional<FrameCopy> suspended_frame(Reading& reading, Address generator) {
     if (layout.tagged_stackrefs) copy.code = Address(copy.code.value & ~std::uint64_t{3});
     copy.frame = *std::move(fixed);
   }
+  // One that is being resumed, or is just yielding, is still on its thread's stack, which tells more.
+  if (reading.stack_frames.contains(copy.address)) return std::nullopt;
   const Result<bool> right = is_code(reading, copy.code);
   if (!right || !*right) return std::nullopt;
   return copy;

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "report/analysis/owner_rules.h"
+
 namespace pythreads::report {
 namespace {
 
@@ -124,7 +126,7 @@ class Owners {
       return;
     }
     set_owner(resource, threads_[found->second], Certainty::certain,
-              {"thread-itself", "what is waited for is the end of this very thread"});
+              {owner_rule::thread_itself, "what is waited for is the end of this very thread"});
   }
 
   // The worker that runs it has a frame of _WorkItem.run whose item is of this future.
@@ -135,8 +137,9 @@ class Owners {
       if (thread.python == nullptr) continue;
       for (const pyframes::PyFrameObject& each : thread.python->frame_objects) {
         if (each.object != object.address || each.variable != "self.future") continue;
-        set_owner(resource, thread, Certainty::certain,
-                  {"runs-work-item", "one of this thread's frames runs the work item of this future"});
+        set_owner(
+            resource, thread, Certainty::certain,
+            {owner_rule::runs_work_item, "one of this thread's frames runs the work item of this future"});
         return;
       }
     }
@@ -172,7 +175,7 @@ class Owners {
           "the " + resource.kind +
               "'s owner field holds this thread's ident, and its own frames bear it out: " + held->evidence);
     } else if (object.kind == PySyncKind::stop_the_world) {
-      bear_out(Certainty::certain, "stop-the-world-requester",
+      bear_out(Certainty::certain, owner_rule::world_stopped_by,
                "the world's stop was requested by this thread");
     } else if (object.kind == PySyncKind::module_lock &&
                std::any_of(owner.python->frames.begin(), owner.python->frames.end(), is_import_frame)) {
@@ -188,13 +191,13 @@ class Owners {
   static std::string field_rule(const PySyncObject& object) {
     switch (object.kind) {
       case PySyncKind::rlock:
-        return "rlock-owner-field";
+        return owner_rule::rlock_field;
       case PySyncKind::buffered:
-        return "stream-owner-field";
+        return owner_rule::stream_field;
       case PySyncKind::module_lock:
-        return "import-lock-owner-field";
+        return owner_rule::import_lock_field;
       case PySyncKind::sem_lock:
-        return "sem-lock-owner-field";
+        return owner_rule::sem_lock_field;
       default:
         return "owner-field";
     }
@@ -292,8 +295,8 @@ class Owners {
           mention.frame < python->frames.size() ? " in " + python->frames[mention.frame].function : "";
       place->candidates.push_back(
           {findings_.threads[index].node,
-           {"mentioned", "its frame" + where + " refers to the lock as " + mention.expression +
-                             "; whether it holds it is not known"}});
+           {owner_rule::mentioned, "its frame" + where + " refers to the lock as " + mention.expression +
+                                       "; whether it holds it is not known"}});
     }
   }
 

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "report/analysis/native_locks.h"
+#include "report/analysis/owner_rules.h"
 #include "report/analysis/owners.h"
 #include "report/analysis/resource_table.h"
 
@@ -105,7 +106,7 @@ class GraphBuilder {
       resource.owner = Node{thread.pid, thread.tid()};
       resource.owner_state = OwnerState::alive;
       resource.owner_certainty = Certainty::certain;
-      resource.owner_evidence = {mutex ? "native-mutex-owner" : "native-rwlock-writer",
+      resource.owner_evidence = {mutex ? owner_rule::native_mutex : owner_rule::native_rwlock,
                                  "the lock's owner field holds this thread's tid"};
       break;
     }
@@ -169,7 +170,7 @@ class GraphBuilder {
       resource.owner = Node{holder->pid, holder->tid()};
       resource.owner_certainty = Certainty::certain;
       resource.owner_state = OwnerState::alive;
-      resource.owner_evidence = {"gil-last-holder",
+      resource.owner_evidence = {owner_rule::gil_holder,
                                  "the GIL is locked, and its last holder is this thread's state"};
     }
     for (const std::size_t index : waiters) {

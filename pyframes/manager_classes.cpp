@@ -1,0 +1,360 @@
+#include "pyframes/manager_classes.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+#include "pyframes/bytecode.h"
+#include "pyframes/code.h"
+#include "pyframes/exception_table.h"
+#include "pyframes/objects.h"
+#include "pyframes/opcodes.h"
+#include "pyframes/with_blocks.h"
+
+namespace pythreads::pyframes {
+namespace {
+
+using attach::Address;
+using attach::Result;
+
+constexpr int max_bases = 16;
+constexpr int deepest = 3;                // methods that call methods
+constexpr std::size_t max_mentions = 64;  // of all methods of one class
+
+std::uint64_t at(PointerField field) {
+  return static_cast<std::uint64_t>(std::max(field.offset, 0));
+}
+
+bool is_release(std::string_view name) {
+  return name == "release" || name == "__exit__" || name == "__aexit__";
+}
+bool is_acquire(std::string_view name) {
+  return name == "acquire" || name == "__enter__" || name == "__aenter__";
+}
+
+struct Found {
+  Address value;  // in the dict of the class
+  Address owner;  // the class
+};
+
+std::optional<Found> find_in_classes(Reading& reading, Address type, std::string_view name) {
+  const RuntimeLayout& layout = reading.layout();
+  for (int depth = 0; depth < max_bases && !type.is_null(); ++depth) {
+    const Result<std::uint64_t> flags = type_flags(layout, reading.lasting, type);
+    if (!flags || (*flags & type_flag::heap_type) == 0) return std::nullopt;
+    const Result<Address> dict = reading.memory.read_address(type + at(layout.type.tp_dict));
+    if (dict && !dict->is_null()) {
+      const Result<std::optional<Address>> found = find_in_dict(layout, reading.memory, *dict, name);
+      if (found && *found) return Found{**found, type};
+    }
+    const Result<Address> base = reading.lasting.read_address(type + at(layout.type.tp_base));
+    if (!base) return std::nullopt;
+    type = *base;
+  }
+  return std::nullopt;
+}
+
+bool is_named_type(Reading& reading, Address object, std::string_view name) {
+  const Result<Address> type = type_of(reading.layout(), reading.memory, object);
+  if (!type || type->is_null()) return false;
+  const Result<std::string> found = type_name(reading.layout(), reading.lasting, *type);
+  return found && *found == name;
+}
+
+// `self.a.b`, or `GLOBAL.b`, as it stands in a method.
+struct Mention {
+  bool global = false;
+  std::vector<std::string> names;  // a, b; of a global its own name first
+  std::int64_t at = 0;
+};
+
+struct Method {
+  Address function;
+  Address owner;  // the class that has it
+  std::vector<Mention> mentions;
+  std::int64_t first_branch = -1;
+  bool whole = false;
+  bool has_with = false;
+  bool calls_base = false;  // of the same name
+};
+
+std::string text_of(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ".") + name;
+  return text;
+}
+
+class ManagerClass {
+ public:
+  ManagerClass(Reading& reading, Address manager, Address type)
+      : reading_(reading), manager_(manager), type_(type) {}
+
+  std::vector<GivenBack> given_back() {
+    std::vector<Change> changes;
+    for (const char* name : {"__exit__", "__aexit__"}) {
+      if (changes.empty()) collect(type_, name, 0, changes);
+    }
+    std::vector<GivenBack> found;
+    for (std::size_t i = 0; i < changes.size(); ++i) {
+      const Change& change = changes[i];
+      if (!change.release || acquired_in_same(changes, i)) continue;
+      const std::optional<Address> object = value_of(change);
+      if (!object) continue;
+      const auto known = std::find_if(found.begin(), found.end(),
+                                      [&](const GivenBack& each) { return each.object == *object; });
+      const bool sure = change.sure || taken_by_enter(change);
+      if (known == found.end()) {
+        found.push_back({*object, text_of(change.names), sure});
+      } else {
+        known->sure |= sure;
+      }
+    }
+    return found;
+  }
+
+  std::vector<GivenBack> named() {
+    std::vector<GivenBack> found;
+    std::optional<Method> method = read_method(type_, "__exit__");
+    if (!method) method = read_method(type_, "__aexit__");
+    if (!method || method->has_with) return found;
+    for (const Mention& mention : method->mentions) {
+      if (mention.global || mention.names.empty()) continue;
+      const bool acquires = std::any_of(mention.names.begin(), mention.names.end(), is_acquire);
+      const std::optional<Address> object = attribute_of(reading_, manager_, mention.names.front());
+      if (!acquires && object) found.push_back({*object, mention.names.front(), false});
+    }
+    return found;
+  }
+
+ private:
+  // A lock that a method takes or gives back.
+  struct Change {
+    bool release = false;
+    bool global = false;
+    std::vector<std::string> names;
+    Address function;
+    std::int64_t at = 0;
+    bool sure = false;  // no branch before it
+  };
+
+  const RuntimeLayout& layout() const { return reading_.layout(); }
+
+  static bool acquired_in_same(const std::vector<Change>& changes, std::size_t index) {
+    const Change& release = changes[index];
+    return std::any_of(changes.begin(), changes.end(), [&](const Change& each) {
+      return !each.release && each.global == release.global && each.names == release.names &&
+             each.function == release.function && each.at < release.at;
+    });
+  }
+
+  // What `__enter__` does last to it is to take it, and nothing stands between.
+  bool taken_by_enter(const Change& release) {
+    if (!enter_read_) {
+      enter_read_ = true;
+      for (const char* name : {"__enter__", "__aenter__"}) {
+        if (enter_.empty()) collect(type_, name, 0, enter_);
+      }
+    }
+    const Change* last = nullptr;
+    for (const Change& each : enter_) {
+      if (each.global == release.global && each.names == release.names) last = &each;
+    }
+    return last != nullptr && !last->release && last->sure;
+  }
+
+  // In the order of the code; a method that is called stands behind all of its caller.
+  void collect(Address type, std::string_view name, int depth, std::vector<Change>& into, bool sure = true) {
+    const std::optional<Method> method = depth <= deepest ? read_method(type, name) : std::nullopt;
+    if (!method) return;
+    for (const Mention& mention : method->mentions) {
+      if (into.size() >= max_mentions || mention.names.empty()) continue;
+      const bool certain =
+          sure && method->whole && (method->first_branch < 0 || mention.at < method->first_branch);
+      const std::string& last = mention.names.back();
+      if (mention.names.size() >= 2 && (is_release(last) || is_acquire(last))) {
+        Change change;
+        change.release = is_release(last);
+        change.global = mention.global;
+        change.names.assign(mention.names.begin(), mention.names.end() - 1);
+        change.function = method->function;
+        change.at = mention.at;
+        change.sure = certain;
+        into.push_back(std::move(change));
+      } else if (!mention.global && mention.names.size() == 1 && last != name) {
+        collect(type_, last, depth + 1, into, certain);
+      }
+    }
+    if (!method->calls_base) return;
+    const Result<Address> base = reading_.lasting.read_address(method->owner + at(layout().type.tp_base));
+    if (base) collect(*base, name, depth + 1, into, sure);
+  }
+
+  std::optional<Method> read_method(Address type, std::string_view name) {
+    const std::optional<Found> found = find_in_classes(reading_, type, name);
+    if (!found || !layout().function.func_code.exists()) return std::nullopt;
+    if (!is_named_type(reading_, found->value, "function")) return std::nullopt;
+    const Result<Address> code = reading_.memory.read_address(found->value + at(layout().function.func_code));
+    if (!code) return std::nullopt;
+    const std::shared_ptr<const Bytecode> bytecode = read_bytecode(reading_, *code);
+    if (!bytecode) return std::nullopt;
+    Method method;
+    method.function = found->value;
+    method.owner = found->owner;
+    method.whole = bytecode->whole;
+    scan(*code, *bytecode, method);
+    method.calls_base = names_itself(*code, name);
+    method.has_with = has_with(*code, *bytecode);
+    return method;
+  }
+
+  void scan(Address code, const Bytecode& bytecode, Method& method) {
+    const OpcodeTable* table = find_opcode_table(reading_.runtime.version);
+    if (table == nullptr) return;
+    std::optional<Mention> current;
+    const auto end = [&] {
+      if (current && !current->names.empty() && method.mentions.size() < max_mentions)
+        method.mentions.push_back(std::move(*current));
+      current.reset();
+    };
+    for (const Instruction& each : bytecode.instructions) {
+      switch (each.op) {
+        case Op::load_fast:
+        case Op::load_fast_pair:
+          end();
+          // The first argument is the instance.
+          if ((each.op == Op::load_fast ? each.argument : each.argument & 15U) == 0)
+            current = Mention{false, {}, each.at};
+          break;
+        case Op::load_global:
+          end();
+          current =
+              Mention{true, {name_of_code(reading_, code, each.argument >> table->global_shift)}, each.at};
+          break;
+        case Op::load_attr:
+        case Op::load_method: {
+          const std::uint32_t shift = each.op == Op::load_attr ? table->attribute_shift : 0U;
+          if (current) current->names.push_back(name_of_code(reading_, code, each.argument >> shift));
+          if (each.op == Op::load_method) end();
+          break;
+        }
+        case Op::nop:
+          break;
+        case Op::branch:
+          if (method.first_branch < 0) method.first_branch = each.at;
+          end();
+          break;
+        default:
+          end();
+      }
+    }
+    end();
+  }
+
+  // super().__exit__(…), Base.__exit__(self, …)
+  bool names_itself(Address code, std::string_view name) {
+    constexpr std::uint32_t most = 64;
+    for (std::uint32_t i = 0; i < most; ++i) {
+      const std::string each = name_of_code(reading_, code, i);
+      if (each.empty()) return false;
+      if (each == name) return true;
+    }
+    return false;
+  }
+
+  bool has_with(Address code, const Bytecode& bytecode) {
+    const Opcodes* opcodes = find_opcodes(reading_.runtime.version);
+    const Result<std::shared_ptr<const Code>> head = read_code_head(reading_, code);
+    const std::shared_ptr<const std::vector<std::uint8_t>> table = exception_table_of(reading_, code);
+    if (opcodes == nullptr || !head) return true;
+    if (!layout().code.co_exceptiontable.exists()) return has_setup_with(code, bytecode, *opcodes);
+    if (!table) return true;
+    for (const Instruction& each : bytecode.instructions) {
+      const std::optional<ExceptionHandler> handler = find_handler(*table, each.at);
+      if (!handler) continue;
+      const Result<std::uint8_t> opcode = reading_.lasting.read_value<std::uint8_t>(
+          (*head)->instructions + static_cast<std::uint64_t>(handler->target) + 2);
+      if (!opcode || *opcode == opcodes->with_except_start) return true;
+    }
+    return false;
+  }
+
+  bool has_setup_with(Address code, const Bytecode& bytecode, const Opcodes& opcodes) {
+    const Result<Address> bytes = reading_.lasting.read_address(code + at(layout().code.co_code));
+    if (!bytes) return true;
+    const Result<BytesValue> value = read_bytes(layout(), reading_.lasting, *bytes, 1 << 16);
+    if (!value || value->cut) return true;
+    return std::any_of(
+        bytecode.instructions.begin(), bytecode.instructions.end(), [&](const Instruction& each) {
+          const auto place = static_cast<std::size_t>(each.at);
+          if (place >= value->bytes.size()) return true;
+          return value->bytes[place] == opcodes.setup_with || value->bytes[place] == opcodes.setup_async_with;
+        });
+  }
+
+  std::optional<Address> value_of(const Change& change) {
+    std::optional<Address> object = manager_;
+    for (std::size_t i = 0; i < change.names.size(); ++i) {
+      object = i == 0 && change.global ? global_of(change.function, change.names[i])
+                                       : attribute_of(reading_, *object, change.names[i]);
+      if (!object) return std::nullopt;
+    }
+    return object;
+  }
+
+  std::optional<Address> global_of(Address function, const std::string& name) {
+    if (!layout().function.func_globals.exists()) return std::nullopt;
+    const Result<Address> globals =
+        reading_.memory.read_address(function + at(layout().function.func_globals));
+    if (!globals || globals->is_null()) return std::nullopt;
+    const Result<std::optional<Address>> found = find_in_dict(layout(), reading_.memory, *globals, name);
+    return found ? *found : std::nullopt;
+  }
+
+  Reading& reading_;
+  Address manager_, type_;
+  bool enter_read_ = false;
+  std::vector<Change> enter_;
+};
+
+// Behind its head: d_type, d_name, d_qualname, d_member; in PyMemberDef: name, type, offset.
+constexpr std::uint64_t member_of_descriptor = 24, type_of_member = 8, offset_of_member = 16;
+constexpr std::int32_t type_object = 6, type_object_ex = 16;
+
+std::optional<Address> slot_of(Reading& reading, Address object, Address descriptor) {
+  const auto head = static_cast<std::uint64_t>(std::max(reading.layout().object.size, 0));
+  const Result<Address> member = reading.memory.read_address(descriptor + head + member_of_descriptor);
+  if (!member || member->is_null()) return std::nullopt;
+  const Result<std::int32_t> type = reading.memory.read_value<std::int32_t>(*member + type_of_member);
+  const Result<std::int64_t> offset = reading.memory.read_value<std::int64_t>(*member + offset_of_member);
+  constexpr std::int64_t farthest = 4096;
+  if (!type || !offset || *offset <= 0 || *offset > farthest) return std::nullopt;
+  if (*type != type_object && *type != type_object_ex) return std::nullopt;
+  const Result<Address> value = reading.memory.read_address(object + static_cast<std::uint64_t>(*offset));
+  return value && !value->is_null() ? std::optional(*value) : std::nullopt;
+}
+
+}  // namespace
+
+std::vector<GivenBack> given_back_by_exit(Reading& reading, Address manager, Address type) {
+  return ManagerClass(reading, manager, type).given_back();
+}
+
+std::vector<GivenBack> named_by_exit(Reading& reading, Address manager, Address type) {
+  return ManagerClass(reading, manager, type).named();
+}
+
+std::optional<Address> attribute_of(Reading& reading, Address object, std::string_view name) {
+  const Result<std::optional<Address>> own = find_attribute(reading.layout(), reading.memory, object, name);
+  if (own && *own) return **own;
+  const Result<Address> type = type_of(reading.layout(), reading.memory, object);
+  if (!type || type->is_null()) return std::nullopt;
+  const std::optional<Found> found = find_in_classes(reading, *type, name);
+  if (!found) return std::nullopt;
+  if (is_named_type(reading, found->value, "member_descriptor"))
+    return slot_of(reading, object, found->value);
+  return found->value;
+}
+
+}  // namespace pythreads::pyframes
