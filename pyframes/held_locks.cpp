@@ -21,6 +21,7 @@
 #include "pyframes/objects.h"
 #include "pyframes/suspended_frames.h"
 #include "pyframes/sync_objects.h"
+#include "pyframes/unwinding.h"
 #include "pyframes/with_blocks.h"
 
 namespace pythreads::pyframes {
@@ -69,6 +70,7 @@ class HeldLocks {
       for (const OpenWith& open : open_with_blocks(reading_, thread.frames[i])) {
         for (ManagedLock& lock : locks_of_manager(reading_, open.manager)) {
           doubt_released(thread.frames[i], open, lock);
+          if (may_be_unwinding(reading_, thread, i)) lock.trust = PyHoldTrust::likely;
           add(into, thread.frames[i], i, open.line, std::move(lock), waited);
         }
       }

@@ -27,6 +27,7 @@
 #include "pyframes/suspended_frames.h"
 #include "pyframes/sync_objects.h"
 #include "pyframes/thread_ids.h"
+#include "pyframes/unwinding.h"
 #include "pyframes/with_blocks.h"
 
 namespace {
@@ -111,8 +112,10 @@ void compare(const pyframes::Runtime& runtime, attach::Target& target, const std
         const pyframes::PySyncObject* known = self ? pyframes::describe_sync_object(reading, *self) : nullptr;
         if (known != nullptr && !known->lock.is_null()) given_back = known->lock;
       }
-      for (const pyframes::FrameCopy& frame : thread.frames)
-        count_blocks(reading, frame, ident, given_back, found);
+      for (std::size_t i = 0; i < thread.frames.size(); ++i) {
+        if (pyframes::may_be_unwinding(reading, thread, i)) continue;  // never more than likely
+        count_blocks(reading, thread.frames[i], ident, given_back, found);
+      }
       std::set<Address> seen;
       for (const pyframes::FrameCopy& frame : thread.frames)
         count_suspended(reading, frame, ident, seen, found);

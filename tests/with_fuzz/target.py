@@ -112,7 +112,7 @@ class Writer:
 
 
 def work(x):
-    for _ in range(3):
+    for _ in range(60):
         x = (x * 7 + 1) % 1009
     return x
 

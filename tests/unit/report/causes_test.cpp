@@ -279,7 +279,7 @@ TEST(Causes, APoolWhoseWorkersAllWaitForItsOwnQueue) {
   const Findings findings = findings_of(starved_pool(2));
   EXPECT_ONE_CAUSE(findings, "pool-starvation", Verdict::deadlock);
   EXPECT_EQ(findings.causes[0].nodes.size(), 2U);
-  EXPECT_SAYS(findings.summary, "all 2 workers of the pool wait");
+  EXPECT_SAYS(findings.summary, "both workers of the pool wait");
 }
 
 TEST(Causes, APoolThatMayStartAnotherWorkerIsOnlyPossiblyStarved) {
@@ -547,6 +547,16 @@ TEST(Causes, NobodyIsLeftWhoCouldWake) {
   app.thread(12, "reader").frame("/srv/a.py", 25, "serve").sleeps_in(SYS_read, 5);
   EXPECT_TRUE(findings_of(app).causes.empty());
   EXPECT_EQ(findings_of(app).verdict, Verdict::waiting);
+}
+
+TEST(Causes, AFullQueueOfTheOnlyThreadThereIs) {
+  SnapshotBuilder app(10);
+  app.thread(10, "MainThread")
+      .waits_inside({{"threading", "wait"}, {"queue", "put"}}, sync_object(PySyncKind::queue, second))
+      .frame("/srv/a.py", 5, "fill");
+  const Findings findings = findings_of(app);
+  EXPECT_ONE_CAUSE(findings, "resource-exhausted", Verdict::stalled);
+  EXPECT_SAYS(findings.summary, "it is the only Python thread");
 }
 
 TEST(Causes, WaitingForASignalsHandlerIsHealth) {
