@@ -131,15 +131,24 @@ std::string round_of(const ThreadIndex& index, const std::vector<Node>& cycle) {
   return text + index.taken(cycle.front(), held) + interrupted_words(index, cycle.front(), held);
 }
 
+// "both workers", "all 3 workers"
+std::string all_of(std::size_t count, std::string_view what) {
+  return (count == 2 ? std::string("both") : "all " + std::to_string(count)) + ' ' + std::string(what);
+}
+
+std::string silence_sentence(const ThreadIndex& index, const CauseDraft& cause) {
+  const Node first = cause.nodes.front();
+  return "at this moment " + index.label(first) + waits_for(index, first, cause.resource) +
+         ", and no thread is left that could end that: " +
+         (cause.waiters == 1 ? "it is the only Python thread"
+                             : all_of(cause.waiters, "Python threads wait for each other or for work") +
+                                   ", without a time limit");
+}
+
 }  // namespace
 
 std::string cycle_sentence(const ThreadIndex& index, const CauseDraft& cause) {
-  if (cause.cycle.empty()) {
-    return "at this moment " + index.label(cause.nodes.front()) +
-           waits_for(index, cause.nodes.front(), cause.resource) +
-           ", and no thread is left that could wake it: all " + std::to_string(cause.waiters) +
-           " Python threads wait for each other or for work, without a time limit";
-  }
+  if (cause.cycle.empty()) return silence_sentence(index, cause);
   if (cause.cycle.size() == 1) return self_sentence(index, cause);
   std::string text = round_of(index, cause.cycle);
   if (cause.nodes.size() > cause.cycle.size()) {
@@ -166,7 +175,9 @@ std::string self_sentence(const ThreadIndex& index, const CauseDraft& cause) {
       text += ", which it works on itself";
       break;
     case LinkRole::permit:
-      text += ", of which it holds every permit itself";
+      text += cause.nodes.size() == 1 ? ", of which it holds every permit itself"
+                                      : ", the permits of which are held by " +
+                                            std::to_string(cause.nodes.size()) + " threads that wait for one";
       break;
     case LinkRole::slot:
       text += ", which is full and which only it would empty";
@@ -184,8 +195,7 @@ std::string self_sentence(const ThreadIndex& index, const CauseDraft& cause) {
 
 std::string pool_sentence(const ThreadIndex& index, const CauseDraft& cause) {
   const std::size_t count = cause.nodes.size();
-  std::string text = count == 1 ? "the pool's only worker waits"
-                                : "all " + std::to_string(count) + " workers of the pool wait";
+  std::string text = count == 1 ? "the pool's only worker waits" : all_of(count, "workers of the pool wait");
   text += " for work that lies in the pool's own queue, where nobody is left to take it: ";
   const Node first = cause.nodes.front();
   const std::optional<Wait>& wait = index.finding(first).wait;

@@ -108,7 +108,11 @@ void add_silence(CauseList& causes, const JudgedProcess& process) {
       draft.resources.push_back(*id);
   }
   if (blocked == 0 || draft.nodes.empty()) return;
-  draft.kind = "lost-wakeup";
+  const bool exhausted = std::all_of(draft.nodes.begin(), draft.nodes.end(), [&](Node node) {
+    const std::string& kind = index.finding(node).wait->kind;
+    return kind == "queue-put" || kind == "semaphore";
+  });
+  draft.kind = exhausted ? "resource-exhausted" : "lost-wakeup";
   draft.fingerprinted = draft.nodes;
   draft.grade.certainty = Certainty::likely;
   draft.verdict = Verdict::stalled;

@@ -61,16 +61,11 @@ class Judgement {
                                     std::to_string(known) + " wait for could not be told"};
     }
     if (owner_unknown > 0 && is_standstill(process)) {
-      return {
-          Verdict::stalled,
-          (known == 1 ? std::string("the only Python thread waits for a lock, and no other is left that "
-                                    "could release it")
-                      : "all " + std::to_string(known) +
-                            " Python threads wait for each other or for work, and nobody is left who could "
-                            "release what " +
-                            std::to_string(owner_unknown) + " of them wait" +
-                            (owner_unknown == 1 ? "s for" : " for")) +
-              "; who holds it is not known"};
+      return {Verdict::stalled, "at this moment " + first_without_owner(process) +
+                                    "; who holds it is not known, and " +
+                                    (known == 1 ? "it is the only Python thread"
+                                                : "none of the " + std::to_string(known) +
+                                                      " Python threads is left that could release it")};
     }
     if (owner_unknown > 0 || waiting + idle == 0) {
       const std::size_t count = owner_unknown > 0 ? owner_unknown : blocked;
@@ -87,6 +82,16 @@ class Judgement {
     add(idle, "is idle", "are idle");
     add(blocked, "waits for another", "wait for others");
     return {Verdict::waiting, what};
+  }
+
+  // "\"one\" (tid 11) waits at bank.py:21 in transfer for bank.LOCK (Lock 0x…)"
+  std::string first_without_owner(const JudgedProcess& process) const {
+    for (const ThreadFinding& thread : process.findings->threads) {
+      if (!needs_owner(thread)) continue;
+      return index_.label(thread.node) + " waits" + index_.place(thread.node) + " for " +
+             index_.label(index_.resource(thread.wait->resource));
+    }
+    return "a thread waits";
   }
 
   // It waits for something that somebody must own, and nobody is known to.

@@ -8,9 +8,18 @@
 
 namespace pythreads::report {
 
-inline constexpr std::array<std::string_view, 9> waiting_modules{
-    "threading",  "queue",   "concurrent.futures", "importlib", "_frozen_importlib", "selectors",
-    "contextlib", "asyncio", "multiprocessing"};
+inline constexpr std::array<std::string_view, 12> waiting_modules{"threading",
+                                                                  "queue",
+                                                                  "concurrent.futures",
+                                                                  "importlib",
+                                                                  "_frozen_importlib",
+                                                                  "selectors",
+                                                                  "contextlib",
+                                                                  "asyncio",
+                                                                  "multiprocessing",
+                                                                  "socket",
+                                                                  "ssl",
+                                                                  "subprocess"};
 
 // Their submodules as well.
 constexpr bool is_waiting_module(std::string_view module) {
