@@ -47,9 +47,12 @@ class ExplicitHolds {
   }
 
  private:
-  bool is_of(const MethodCall& call, Address object) {
-    return evaluate(reading_, frame_, call.object) == object;
+  std::optional<Address> lock_of(const MethodCall& call) {
+    const std::optional<Address> object = evaluate(reading_, frame_, call.object);
+    return object ? std::optional(lock_behind(reading_, *object)) : std::nullopt;
   }
+
+  bool is_of(const MethodCall& call, Address object) { return lock_of(call) == object; }
 
   // The handler runs to the RERAISE that ends it.
   void in_handler(std::int64_t handler, const std::set<Address>& wanted) {
@@ -63,7 +66,7 @@ class ExplicitHolds {
     }
     for (const MethodCall& call : *calls_) {
       if (call.method != "release" || call.load < handler || call.call > end) continue;
-      const std::optional<Address> object = evaluate(reading_, frame_, call.object);
+      const std::optional<Address> object = lock_of(call);
       if (!object || !wanted.contains(*object)) continue;
       const MethodCall* last = last_of(*object, 0);
       const bool acquires = std::any_of(calls_->begin(), calls_->end(), [&](const MethodCall& each) {
@@ -81,7 +84,7 @@ class ExplicitHolds {
 
   void acquired_before(const MethodCall& call, const std::set<Address>& wanted) {
     if (call.method != "acquire" || call.call >= *current_) return;
-    const std::optional<Address> object = evaluate(reading_, frame_, call.object);
+    const std::optional<Address> object = lock_of(call);
     if (!object || !wanted.contains(*object)) return;
     const MethodCall* last = last_of(*object, 0);
     if (last == nullptr || last->method != "acquire") return;

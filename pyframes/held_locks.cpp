@@ -13,13 +13,13 @@
 
 #include "pyframes/code.h"
 #include "pyframes/explicit_holds.h"
-#include "pyframes/frame_slots.h"
 #include "pyframes/frame_variables.h"
 #include "pyframes/frames.h"
 #include "pyframes/hold_rules.h"
+#include "pyframes/library_modules.h"
 #include "pyframes/lock_managers.h"
 #include "pyframes/objects.h"
-#include "pyframes/suspended_frames.h"
+#include "pyframes/suspended_holds.h"
 #include "pyframes/sync_objects.h"
 #include "pyframes/unwinding.h"
 #include "pyframes/with_blocks.h"
@@ -31,9 +31,7 @@ using attach::Address;
 using attach::Range;
 using attach::Result;
 
-constexpr std::size_t max_frames = 1000;       // of one thread; a lock is rarely taken further out
-constexpr std::size_t max_slots = 256;         // of one frame, when suspended generators are looked for
-constexpr std::size_t max_suspended = 20'000;  // slots that are looked at for them, all together
+constexpr std::size_t max_frames = 1000;  // of one thread; a lock is rarely taken further out
 
 class HeldLocks {
  public:
@@ -42,13 +40,8 @@ class HeldLocks {
 
   void run() {
     for_each_thread([&](const ThreadCopy& thread, PyThread& into) { find_open_blocks(thread, into); });
-    // The search that costs more is for locks that somebody waits for and nobody was seen to hold.
-    find_unowned();
-    if (unowned_.empty()) return;
-    for_each_thread([&](const ThreadCopy& thread, PyThread& into) { find_explicit(thread, into); });
-    find_unowned();
-    if (unowned_.empty()) return;
-    for_each_thread([&](const ThreadCopy& thread, PyThread& into) { find_suspended(thread, into); });
+    find_others();
+    for_each_thread([](const ThreadCopy&, PyThread& thread) { order(thread.held); });
   }
 
  private:
@@ -63,49 +56,87 @@ class HeldLocks {
     }
   }
 
+  // The search that costs more is for locks that somebody waits for and nobody was seen to hold.
+  void find_others() {
+    find_unowned();
+    if (unowned_.empty()) return;
+    for_each_thread([&](const ThreadCopy& thread, PyThread& into) { find_explicit(thread, into); });
+    find_unowned();
+    if (unowned_.empty()) return;
+    find_suspended();
+    find_unowned();
+    if (unowned_.empty()) return;
+    for_each_thread([&](const ThreadCopy& thread, PyThread& into) { find_entering(thread, into); });
+  }
+
+  // Best trust first, and one for each object and frame.
+  static void order(std::vector<PyHeldLock>& held) {
+    std::stable_sort(held.begin(), held.end(),
+                     [](const PyHeldLock& one, const PyHeldLock& other) { return one.trust < other.trust; });
+    std::set<std::pair<Address, std::optional<std::size_t>>> seen;
+    std::erase_if(held, [&](const PyHeldLock& each) {
+      return !seen.insert({each.object, each.frame}).second;
+    });
+  }
+
   void find_open_blocks(const ThreadCopy& thread, PyThread& into) {
-    const std::optional<Address> waited = given_back(thread);
+    find_given_back(thread);
     const std::size_t count = std::min(thread.frames.size(), max_frames);
     for (std::size_t i = 0; i < count; ++i) {
       for (const OpenWith& open : open_with_blocks(reading_, thread.frames[i])) {
         for (ManagedLock& lock : locks_of_manager(reading_, open.manager)) {
-          doubt_released(thread.frames[i], open, lock);
+          doubt_released(thread, i, open, lock);
           if (may_be_unwinding(reading_, thread, i)) lock.trust = PyHoldTrust::likely;
-          add(into, thread.frames[i], i, open.line, std::move(lock), waited);
+          add(into, thread.frames[i], i, open.line, std::move(lock));
         }
       }
     }
   }
 
-  // A Lock may have been given back by hand inside its block, and belong to another by now.
-  void doubt_released(const FrameCopy& frame, const OpenWith& open, ManagedLock& lock) {
+  // A Lock may have been given back by hand inside its block, in this frame or in one that it called, and
+  // belong to another by now.
+  void doubt_released(const ThreadCopy& thread, std::size_t index, const OpenWith& open, ManagedLock& lock) {
     const PySyncObject* known = describe_sync_object(reading_, lock.object);
     if (known == nullptr || known->kind != PySyncKind::lock) return;
-    if (!is_released_inside(reading_, frame, lock.object, open)) return;
+    bool released = is_released_inside(reading_, thread.frames[index], lock.object, open);
+    for (std::size_t i = index; i > 0 && !released; --i) {
+      const FrameCopy& inner = thread.frames[i - 1];
+      if (!is_library_module(module_of(reading_, inner)))
+        released = is_released_inside(reading_, inner, lock.object, {});
+    }
+    if (!released) return;
     lock.trust = PyHoldTrust::likely;
     lock.rule = hold_rule::released_inside;
-    lock.evidence = "a with block on it is open in one of its frames, which has released it by hand inside";
+    lock.evidence =
+        "a with block on it is open in one of its frames, and it was released by hand inside of it";
   }
 
-  // Inside Condition.wait the Condition's lock is not held, though `with condition:` is open further out.
-  std::optional<Address> given_back(const ThreadCopy& thread) {
-    constexpr std::size_t innermost = 3;
-    for (std::size_t i = 0; i < std::min(thread.frames.size(), innermost); ++i) {
+  // Inside Condition.wait the Condition's lock is not held, though `with condition:` is open further out. A
+  // signal handler that runs meanwhile may take it again, further in.
+  void find_given_back(const ThreadCopy& thread) {
+    given_back_.clear();
+    for (std::size_t i = 0; i < std::min(thread.frames.size(), max_frames); ++i) {
       if (code_name(reading_, thread.frames[i].code) != "wait") continue;
       if (module_of(reading_, thread.frames[i]) != "threading") continue;
       const std::optional<Address> self = find_variable(reading_, thread.frames[i], "self");
       const PySyncObject* known = self ? describe_sync_object(reading_, *self) : nullptr;
       if (known != nullptr && known->kind == PySyncKind::condition && !known->lock.is_null())
-        return known->lock;
+        given_back_.emplace_back(i, known->lock);
     }
-    return std::nullopt;
+  }
+
+  // Of an RLock the owner field tells.
+  bool is_given_back(const PySyncObject& lock, std::optional<std::size_t> frame) const {
+    if (lock.owner_field || !frame) return false;
+    return std::any_of(given_back_.begin(), given_back_.end(),
+                       [&](const auto& each) { return each.first < *frame && each.second == lock.address; });
   }
 
   void add(PyThread& thread, const FrameCopy& frame, std::optional<std::size_t> index, int line,
-           ManagedLock&& lock, std::optional<Address> waited) {
-    if (waited == lock.object) return;
+           ManagedLock&& lock) {
     const PySyncObject* known = describe_sync_object(reading_, lock.object);
-    if (known == nullptr || !is_plausible(*known, thread)) return;
+    if (known == nullptr || !is_plausible(*known, lock.permit, thread)) return;
+    if (is_given_back(*known, index)) return;
     const bool twice = std::any_of(thread.held.begin(), thread.held.end(), [&](const PyHeldLock& each) {
       return each.object == lock.object && each.frame == index && each.trust <= lock.trust;
     });
@@ -122,10 +153,12 @@ class HeldLocks {
   }
 
   // What the object says of itself must not speak against it.
-  static bool is_plausible(const PySyncObject& object, const PyThread& thread) {
+  static bool is_plausible(const PySyncObject& object, bool permit, const PyThread& thread) {
     if (object.kind == PySyncKind::semaphore || object.kind == PySyncKind::bounded_semaphore) return true;
+    // Between processes: whether this one has any of its permits, and who took the last one.
+    if (object.kind == PySyncKind::sem_lock && permit) return object.owner_ident.has_value();
     if (!object.locked.value_or(true)) return false;
-    return !object.owner_field || object.kind == PySyncKind::sem_lock || object.owner_ident == thread.ident;
+    return !object.owner_field || object.owner_ident == thread.ident;
   }
 
   PyPlace place_of(const FrameCopy& frame, int line) {
@@ -137,10 +170,11 @@ class HeldLocks {
   // ---- acquired by hand
 
   void find_explicit(const ThreadCopy& thread, PyThread& into) {
+    find_given_back(thread);
     for (std::size_t i = 0; i < std::min(thread.frames.size(), max_frames); ++i) {
       for (ExplicitHold& hold : explicit_holds(reading_, thread.frames[i], unowned_)) {
         const int line = line_at(thread.frames[i], hold.taken);
-        add(into, thread.frames[i], i, line, std::move(hold.lock), std::nullopt);
+        add(into, thread.frames[i], i, line, std::move(hold.lock));
       }
     }
   }
@@ -171,56 +205,43 @@ class HeldLocks {
     });
   }
 
-  // Whoever has a suspended generator in a variable or on a value stack holds what it holds.
-  void find_suspended(const ThreadCopy& thread, PyThread& into) {
-    for (std::size_t i = 0; i < std::min(thread.frames.size(), max_frames); ++i) {
-      const Result<FrameSize> size = frame_size(reading_, thread.frames[i].code);
-      if (!size) continue;
-      const std::size_t count = std::min(size->variables + size->value_stack, max_slots);
-      const Result<std::vector<std::uint64_t>> words =
-          read_slots(reading_, frame_slots(layout(), thread.frames[i], *size), 0, count);
-      if (!words) continue;
-      for (const std::uint64_t word : *words) {
-        if (looked_at_ >= max_suspended) return;
-        const std::optional<Address> object = referred_object(layout(), word);
-        if (!object || !seen_.insert(*object).second) continue;
-        ++looked_at_;
-        add_suspended(*object, i, into, 0);
-      }
+  void find_suspended() {
+    for (SuspendedHold& hold : suspended_holds(reading_, copy_, state_, unowned_)) {
+      PyThread& into = state_.interpreters[hold.interpreter].threads[hold.thread];
+      const ThreadCopy& thread = copy_.interpreters[hold.interpreter].threads[hold.thread];
+      find_given_back(thread);
+      // Its own place is in `taken`, not in the frame that refers to it.
+      add(into, {}, hold.frame, 0, std::move(hold.lock));
     }
   }
 
-  void add_suspended(Address object, std::size_t index, PyThread& into, int depth) {
-    constexpr int deepest = 8;
-    const std::optional<FrameCopy> frame = depth < deepest ? suspended_frame(reading_, object) : std::nullopt;
-    if (!frame) return;
-    for (const OpenWith& open : open_with_blocks(reading_, *frame)) {
-      for (ManagedLock& lock : locks_of_manager(reading_, open.manager)) {
-        lock.trust = std::max(lock.trust, PyHoldTrust::inferred);
-        lock.rule = hold_rule::suspended_generator;
-        lock.evidence = "a generator that one of its frames refers to is suspended inside a with block on it";
-        if (lock.taken.line == 0) lock.taken = place_of(*frame, open.line);
-        add(into, *frame, index, open.line, std::move(lock), std::nullopt);
+  // ---- a block that is being entered
+
+  // `__enter__` has been called and the block has not begun: a thread that does not sleep for the lock there
+  // has got it, if it sleeps for the GIL; else it may be about to try.
+  void find_entering(const ThreadCopy& thread, PyThread& into) {
+    find_given_back(thread);
+    for (std::size_t i = 0; i < std::min(thread.frames.size(), max_frames); ++i) {
+      for (const OpenWith& entered : entered_with_blocks(reading_, thread.frames[i])) {
+        for (ManagedLock& lock : locks_of_manager(reading_, entered.manager)) {
+          if (lock.trust != PyHoldTrust::certain || !unowned_.contains(lock.object)) continue;
+          if (into.lock_wait && into.lock_wait->object == lock.object) continue;
+          const bool got_it = i == 0 && into.waits_for_gil;
+          lock.trust = got_it ? PyHoldTrust::inferred : PyHoldTrust::likely;
+          lock.rule = hold_rule::with_entering;
+          lock.evidence = std::string("one of its frames enters a with block on it") +
+                          (got_it ? ", and waits for the GIL to go on" : ", and does not wait for it");
+          add(into, thread.frames[i], i, entered.line, std::move(lock));
+        }
       }
-    }
-    // `yield from` and `await`: the inner one is on its value stack.
-    const Result<FrameSize> size = frame_size(reading_, frame->code);
-    if (!size) return;
-    const Result<std::vector<std::uint64_t>> words =
-        read_slots(reading_, frame_slots(layout(), *frame, *size), 0,
-                   std::min(size->variables + size->value_stack, max_slots));
-    if (!words) return;
-    for (const std::uint64_t word : *words) {
-      const std::optional<Address> inner = referred_object(layout(), word);
-      if (inner && seen_.insert(*inner).second) add_suspended(*inner, index, into, depth + 1);
     }
   }
 
   Reading& reading_;
   const RuntimeCopy& copy_;
   PyRuntimeState& state_;
-  std::set<Address> unowned_, seen_;
-  std::size_t looked_at_ = 0;
+  std::set<Address> unowned_;
+  std::vector<std::pair<std::size_t, Address>> given_back_;  // of the thread at hand: by which frame
 };
 
 }  // namespace

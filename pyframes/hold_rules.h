@@ -16,13 +16,15 @@ inline constexpr const char* wrapper_exit = "wrapper-exit";
 inline constexpr const char* manager_attribute = "manager-attribute";
 inline constexpr const char* released_inside = "with-block-then-release";
 inline constexpr const char* suspended_generator = "suspended-generator";
+inline constexpr const char* suspended_task = "suspended-task";  // of the asyncio loop that it runs
+inline constexpr const char* with_entering = "with-entering";    // taken, and the block has not begun
 inline constexpr const char* try_finally = "try-finally";
 inline constexpr const char* acquired_before = "acquired-before";
 inline constexpr const char* critical_section = "critical-section";  // free-threaded
 
-inline constexpr std::array all{with_block,        with_condition,      with_semaphore, with_module_lock,
-                                generator_manager, exit_stack,          wrapper_exit,   manager_attribute,
-                                released_inside,   suspended_generator, try_finally,    acquired_before,
-                                critical_section};
+inline constexpr std::array all{with_block,        with_condition,      with_semaphore,  with_module_lock,
+                                generator_manager, exit_stack,          wrapper_exit,    manager_attribute,
+                                released_inside,   suspended_generator, suspended_task,  with_entering,
+                                try_finally,       acquired_before,     critical_section};
 
 }  // namespace pythreads::pyframes::hold_rule

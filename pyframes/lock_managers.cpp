@@ -7,15 +7,14 @@
 #include <string_view>
 #include <utility>
 
-#include "pyframes/code.h"
 #include "pyframes/deque_items.h"
 #include "pyframes/hex.h"
 #include "pyframes/hold_rules.h"
 #include "pyframes/manager_classes.h"
 #include "pyframes/objects.h"
 #include "pyframes/suspended_frames.h"
+#include "pyframes/suspended_holds.h"
 #include "pyframes/sync_objects.h"
-#include "pyframes/with_blocks.h"
 
 namespace pythreads::pyframes {
 namespace {
@@ -28,7 +27,14 @@ constexpr std::size_t max_callbacks = 256;  // of one ExitStack
 
 // The standard library's managers that are no synchronization objects themselves, by the names of their
 // classes; a subclass is one as well.
-enum class ManagerKind { generator, exit_stack, module_lock, semaphore_between_processes, own };
+enum class ManagerKind {
+  generator,
+  exit_stack,
+  module_lock,
+  semaphore_between_processes,
+  condition_between_processes,
+  own
+};
 struct ManagerRow {
   std::string_view class_name;
   std::string_view module;
@@ -40,6 +46,7 @@ constexpr std::array manager_rows{
     ManagerRow{"_ModuleLockManager", "importlib._bootstrap", ManagerKind::module_lock},
     ManagerRow{"_ModuleLockManager", "_frozen_importlib", ManagerKind::module_lock},
     ManagerRow{"SemLock", "multiprocessing.synchronize", ManagerKind::semaphore_between_processes},
+    ManagerRow{"Condition", "multiprocessing.synchronize", ManagerKind::condition_between_processes},
 };
 
 PyHoldTrust weaker(PyHoldTrust one, PyHoldTrust other) {
@@ -65,6 +72,9 @@ class Managers {
                             depth);
       case ManagerKind::semaphore_between_processes:
         return of_attribute(manager, "_semlock", hold_rule::with_block, "a with block on it is open", depth);
+      case ManagerKind::condition_between_processes:
+        return of_attribute(manager, "_lock", hold_rule::with_condition,
+                            "a with block on a Condition, whose lock it is, is open", depth);
       case ManagerKind::own:
         return of_own_class(manager, *type, depth);
     }
@@ -79,9 +89,11 @@ class Managers {
 
   std::vector<ManagedLock> of_sync_object(const PySyncObject& object) {
     switch (object.kind) {
+      case PySyncKind::sem_lock:
+        if (object.capacity.value_or(1) > 1) return permit(object);
+        [[fallthrough]];
       case PySyncKind::lock:
       case PySyncKind::rlock:
-      case PySyncKind::sem_lock:
       case PySyncKind::module_lock:
         return {{.object = object.address,
                  .trust = PyHoldTrust::certain,
@@ -98,15 +110,19 @@ class Managers {
                  .taken = {}}};
       case PySyncKind::semaphore:
       case PySyncKind::bounded_semaphore:
-        return {{.object = object.address,
-                 .trust = PyHoldTrust::certain,
-                 .permit = true,
-                 .rule = hold_rule::with_semaphore,
-                 .evidence = "a with block on it is open in one of its frames: it has one of its permits",
-                 .taken = {}}};
+        return permit(object);
       default:
         return {};
     }
+  }
+
+  static std::vector<ManagedLock> permit(const PySyncObject& object) {
+    return {{.object = object.address,
+             .trust = PyHoldTrust::certain,
+             .permit = true,
+             .rule = hold_rule::with_semaphore,
+             .evidence = "a with block on it is open in one of its frames: it has one of its permits",
+             .taken = {}}};
   }
 
   ManagerKind kind_of(Address type) {
@@ -153,24 +169,14 @@ class Managers {
     const std::optional<FrameCopy> frame = generator ? suspended_frame(reading_, *generator) : std::nullopt;
     if (!frame) return {};
     std::vector<ManagedLock> held;
-    for (const OpenWith& open : open_with_blocks(reading_, *frame)) {
-      for (ManagedLock& lock : locks_of(open.manager, depth + 1)) {
-        lock.trust = weaker(lock.trust, PyHoldTrust::inferred);
-        lock.rule = hold_rule::generator_manager;
-        lock.evidence =
-            "a with block on a generator's context manager is open in one of its frames, and the "
-            "generator is suspended inside a with block on it";
-        if (lock.taken.line == 0) lock.taken = place_of(*frame, open.line);
-        held.push_back(std::move(lock));
-      }
+    for (ManagedLock& lock : locks_of_suspended(reading_, *frame, depth + 1)) {
+      lock.rule = hold_rule::generator_manager;
+      lock.evidence =
+          "a with block on a generator's context manager is open in one of its frames, and the "
+          "generator is suspended inside of what keeps it";
+      held.push_back(std::move(lock));
     }
     return held;
-  }
-
-  PyPlace place_of(const FrameCopy& frame, int line) {
-    if (reading_.held || line == 0) return {};
-    const Result<std::shared_ptr<const Code>> code = read_code(reading_, frame.code);
-    return code ? PyPlace{(*code)->file, line, (*code)->name} : PyPlace{};
   }
 
   // (is_sync, callback): the callback of enter_context is a method of the manager, that of callback() a
@@ -275,8 +281,18 @@ class Managers {
 
 }  // namespace
 
-std::vector<ManagedLock> locks_of_manager(Reading& reading, Address manager) {
-  return Managers(reading).locks_of(manager, 0);
+std::vector<ManagedLock> locks_of_manager(Reading& reading, Address manager, int depth) {
+  return Managers(reading).locks_of(manager, depth);
+}
+
+Address lock_behind(Reading& reading, Address object) {
+  if (const PySyncObject* known = describe_sync_object(reading, object))
+    return known->kind == PySyncKind::condition && !known->lock.is_null() ? known->lock : object;
+  const Result<std::optional<Address>> inner =
+      find_attribute(reading.layout(), reading.memory, object, "_semlock");
+  if (!inner || !*inner) return object;
+  const PySyncObject* known = describe_sync_object(reading, **inner);
+  return known != nullptr && known->kind == PySyncKind::sem_lock ? **inner : object;
 }
 
 }  // namespace pythreads::pyframes

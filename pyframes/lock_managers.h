@@ -26,7 +26,12 @@ struct ManagedLock {
   PyPlace taken;  // where inside of the manager; line 0: where the manager was entered
 };
 
-// Empty: it manages no lock that could be told.
-std::vector<ManagedLock> locks_of_manager(Reading& reading, attach::Address manager);
+// Empty: it manages no lock that could be told. `depth`: of managers inside of managers, which are followed a
+// few levels.
+std::vector<ManagedLock> locks_of_manager(Reading& reading, attach::Address manager, int depth = 0);
+
+// The lock that an object's `acquire()` takes, where that is another: a Condition's, a multiprocessing
+// wrapper's. Else the object itself.
+attach::Address lock_behind(Reading& reading, attach::Address object);
 
 }  // namespace pythreads::pyframes

@@ -21,7 +21,8 @@ using attach::Result;
 
 constexpr int max_bases = 16;
 constexpr int deepest = 3;                // methods that call methods
-constexpr std::size_t max_mentions = 64;  // of all methods of one class
+constexpr int max_methods = 64;           // that are looked up for one manager
+constexpr std::size_t max_mentions = 64;  // of one method
 
 std::uint64_t at(PointerField field) {
   return static_cast<std::uint64_t>(std::max(field.offset, 0));
@@ -166,7 +167,9 @@ class ManagerClass {
 
   // In the order of the code; a method that is called stands behind all of its caller.
   void collect(Address type, std::string_view name, int depth, std::vector<Change>& into, bool sure = true) {
-    const std::optional<Method> method = depth <= deepest ? read_method(type, name) : std::nullopt;
+    if (depth > deepest || methods_left_ == 0) return;
+    --methods_left_;
+    const std::optional<Method> method = read_method(type, name);
     if (!method) return;
     for (const Mention& mention : method->mentions) {
       if (into.size() >= max_mentions || mention.names.empty()) continue;
@@ -315,6 +318,7 @@ class ManagerClass {
   Reading& reading_;
   Address manager_, type_;
   bool enter_read_ = false;
+  int methods_left_ = max_methods;
   std::vector<Change> enter_;
 };
 

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "pyframes/bytecode.h"
 #include "pyframes/exception_table.h"
 #include "pyframes/frame_slots.h"
 #include "pyframes/frames.h"
@@ -46,8 +47,70 @@ class WithBlocks {
     return std::move(found_);
   }
 
+  std::vector<OpenWith> find_entered() {
+    const Result<std::shared_ptr<const Code>> code = read_code_head(reading_, frame_.code);
+    if (!code) return {};
+    code_ = *code;
+    const std::optional<std::int64_t> at = instruction_of(reading_, frame_, *code_);
+    if (!at || *at < 0) return {};
+    if (layout().frame_style == FrameStyle::frame_objects) {
+      entered_by_setup(*at);
+    } else {
+      entered_by_exception_table(*at);
+    }
+    return std::move(found_);
+  }
+
  private:
   const RuntimeLayout& layout() const { return reading_.layout(); }
+
+  // ---- a block that is being entered
+
+  // To 3.10 SETUP_WITH calls `__enter__` itself, `__exit__` already lies on the value stack; how deep is not
+  // known.
+  void entered_by_setup(std::int64_t at) {
+    if (!read_bytecode() || static_cast<std::size_t>(at) >= bytecode_.size()) return;
+    const std::uint8_t opcode = bytecode_[static_cast<std::size_t>(at)];
+    if (opcode != opcodes_.setup_with && opcode != opcodes_.setup_async_with) return;
+    const Result<FrameSize> size = frame_size(reading_, frame_.code);
+    if (!size) return;
+    const Result<std::vector<std::uint64_t>> words =
+        read_slots(reading_, frame_slots(layout(), frame_, *size), size->variables, size->value_stack);
+    if (!words) return;
+    for (const std::uint64_t word : *words) {
+      const std::optional<Address> exit = referred_object(layout(), word);
+      if (exit) add(bound_self(*exit), at, at, line_at(at));
+    }
+  }
+
+  // The next instruction is the first of a block. 3.11 to 3.13: the manager lies where its `__exit__` will.
+  void entered_by_exception_table(std::int64_t at) {
+    const std::shared_ptr<const std::vector<std::uint8_t>> table = exception_table_of(reading_, frame_.code);
+    if (!table || table->empty()) return;
+    const std::shared_ptr<const Bytecode> bytecode = pyframes::read_bytecode(reading_, frame_.code);
+    if (!bytecode) return;
+    const auto next = std::find_if(bytecode->instructions.begin(), bytecode->instructions.end(),
+                                   [&](const Instruction& each) { return each.at > at; });
+    if (next == bytecode->instructions.end()) return;
+    const std::optional<ExceptionHandler> handler = find_handler(*table, next->at);
+    const std::optional<ExceptionHandler> current = find_handler(*table, at);
+    if (!handler || (current && current->target == handler->target)) return;
+    if (find_first_covered(*table, handler->target) != next->at || !is_with_handler(handler->target)) return;
+    const std::optional<Address> exit =
+        opcodes_.keeps_manager ? exit_owner(handler->depth) : slot_below(handler->depth);
+    add(exit, next->at, handler->target, line_at(handler->target));
+  }
+
+  std::optional<Address> slot_below(std::uint32_t depth) {
+    const Result<FrameSize> size = frame_size(reading_, frame_.code);
+    if (!size || depth < 1 || depth > size->value_stack) return std::nullopt;
+    const Result<std::vector<std::uint64_t>> words =
+        read_slots(reading_, frame_slots(layout(), frame_, *size), size->variables + depth - 1, 1);
+    const std::optional<Address> object = words ? referred_object(layout(), words->front()) : std::nullopt;
+    if (!object) return std::nullopt;
+    const std::optional<Address> self = bound_self(*object);
+    return self ? self : object;
+  }
 
   // ---- to 3.10
 
@@ -205,6 +268,11 @@ std::vector<std::int64_t> open_handlers(Reading& reading, const FrameCopy& frame
   WithBlocks blocks(reading, frame, *opcodes);
   static_cast<void>(blocks.find());
   return blocks.handlers();
+}
+
+std::vector<OpenWith> entered_with_blocks(Reading& reading, const FrameCopy& frame) {
+  const Opcodes* opcodes = find_opcodes(reading.runtime.version);
+  return opcodes ? WithBlocks(reading, frame, *opcodes).find_entered() : std::vector<OpenWith>{};
 }
 
 std::vector<OpenWith> open_with_blocks(Reading& reading, const FrameCopy& frame) {

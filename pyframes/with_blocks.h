@@ -36,4 +36,7 @@ std::vector<std::int64_t> open_handlers(Reading& reading, const FrameCopy& frame
 // Innermost first. What can't be read is left out: a block that is missed is not a claim.
 std::vector<OpenWith> open_with_blocks(Reading& reading, const FrameCopy& frame);
 
+// The blocks that the frame is about to begin: their `__enter__` has been called, or is being called.
+std::vector<OpenWith> entered_with_blocks(Reading& reading, const FrameCopy& frame);
+
 }  // namespace pythreads::pyframes

@@ -1,0 +1,212 @@
+#include "pyframes/suspended_holds.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "pyframes/asyncio_tasks.h"
+#include "pyframes/bytecode.h"
+#include "pyframes/code.h"
+#include "pyframes/explicit_holds.h"
+#include "pyframes/frame_slots.h"
+#include "pyframes/hold_rules.h"
+#include "pyframes/suspended_frames.h"
+#include "pyframes/sync_objects.h"
+#include "pyframes/with_blocks.h"
+
+namespace pythreads::pyframes {
+namespace {
+
+using attach::Address;
+using attach::Range;
+using attach::Result;
+
+constexpr std::size_t max_frames = 1000;      // of one thread
+constexpr std::size_t max_slots = 256;        // of one frame
+constexpr std::size_t max_objects = 20'000;   // that are looked at, all together
+constexpr std::size_t max_generators = 4096;  // whose frames are read
+constexpr int deepest = 16;                   // generators that wait for generators
+
+std::vector<Address> objects_in(Reading& reading, const FrameCopy& frame) {
+  std::vector<Address> objects;
+  const Result<FrameSize> size = frame_size(reading, frame.code);
+  if (!size) return objects;
+  const Result<std::vector<std::uint64_t>> words =
+      read_slots(reading, frame_slots(reading.layout(), frame, *size), 0,
+                 std::min(size->variables + size->value_stack, max_slots));
+  if (!words) return objects;
+  for (const std::uint64_t word : *words) {
+    if (const std::optional<Address> object = referred_object(reading.layout(), word))
+      objects.push_back(*object);
+  }
+  return objects;
+}
+
+PyPlace place_of(Reading& reading, const FrameCopy& frame, int line) {
+  if (reading.held || line == 0) return {};
+  const Result<std::shared_ptr<const Code>> code = read_code(reading, frame.code);
+  return code ? PyPlace{(*code)->file, line, (*code)->name} : PyPlace{};
+}
+
+class Suspended {
+ public:
+  Suspended(Reading& reading, const RuntimeCopy& copy, const PyRuntimeState& state,
+            const std::set<Address>& wanted)
+      : reading_(reading), copy_(copy), state_(state), wanted_(wanted) {}
+
+  std::vector<SuspendedHold> run() {
+    find_references();
+    find_tasks();
+    for (const Root& root : roots_) follow(root, root.generator, 0);
+    doubt_shared();
+    return std::move(found_);
+  }
+
+ private:
+  struct Root {
+    std::size_t interpreter = 0, thread = 0;
+    std::optional<std::size_t> frame;
+    Address generator;
+  };
+  using ThreadPlace = std::pair<std::size_t, std::size_t>;
+
+  // In variables and on value stacks (what a `for` loop iterates over), for all threads in one wave.
+  void find_references() {
+    std::vector<Root> candidates;
+    std::vector<Range> wave;
+    std::set<std::pair<ThreadPlace, Address>> seen;
+    const auto head = static_cast<std::uint64_t>(std::max(reading_.layout().object.size, 0));
+    for (std::size_t i = 0; i < copy_.interpreters.size(); ++i) {
+      const std::vector<ThreadCopy>& threads = copy_.interpreters[i].threads;
+      for (std::size_t j = 0; j < threads.size(); ++j) {
+        const std::size_t count = std::min(threads[j].frames.size(), max_frames);
+        for (std::size_t k = 0; k < count && candidates.size() < max_objects; ++k) {
+          for (const Address object : objects_in(reading_, threads[j].frames[k])) {
+            if (!seen.insert({{i, j}, object}).second) continue;
+            candidates.push_back({i, j, k, object});
+            wave.push_back({object, head});
+          }
+        }
+      }
+    }
+    if (reading_.held) reading_.memory.prefetch(wave);
+    for (const Root& each : candidates) {
+      if (is_generator(reading_, each.generator)) roots_.push_back(each);
+    }
+  }
+
+  void find_tasks() {
+    for (std::size_t i = 0; i < std::min(copy_.interpreters.size(), state_.interpreters.size()); ++i) {
+      const std::vector<ThreadCopy>& threads = copy_.interpreters[i].threads;
+      const std::vector<PyThread>& states = state_.interpreters[i].threads;
+      for (std::size_t j = 0; j < std::min(threads.size(), states.size()); ++j) {
+        for (const PyFrameObject& each : states[j].frame_objects) {
+          const PySyncObject* known = describe_sync_object(reading_, each.object);
+          if (known == nullptr || known->kind != PySyncKind::event_loop) continue;
+          for (const Address coroutine :
+               task_coroutines(reading_, copy_.interpreters[i], threads[j], each.object))
+            roots_.push_back({i, j, std::nullopt, coroutine});
+        }
+      }
+    }
+  }
+
+  // A generator, and those that it waits for or has in its own variables.
+  void follow(const Root& root, Address generator, int depth) {
+    const ThreadPlace place{root.interpreter, root.thread};
+    if (depth > deepest || looked_at_ > max_generators) return;
+    if (!visited_.insert({place, generator}).second) return;
+    ++looked_at_;
+    const std::optional<FrameCopy> frame = suspended_frame(reading_, generator);
+    if (!frame) return;
+    for (ManagedLock& lock : locks_of_suspended(reading_, *frame)) {
+      if (!wanted_.contains(lock.object)) continue;
+      lock.rule = root.frame ? hold_rule::suspended_generator : hold_rule::suspended_task;
+      lock.evidence = root.frame ? "a generator that one of its frames refers to is suspended inside of what "
+                                   "keeps it"
+                                 : "a task of the loop that it runs is suspended inside of what keeps it";
+      by_generator_[generator].push_back(found_.size());
+      found_.push_back({root.interpreter, root.thread, root.frame, std::move(lock)});
+    }
+    for (const Address object : objects_in(reading_, *frame)) {
+      if (is_generator(reading_, object)) follow(root, object, depth + 1);
+    }
+  }
+
+  void doubt_shared() {
+    for (const auto& [generator, holds] : by_generator_) {
+      std::set<ThreadPlace> threads;
+      for (const std::size_t each : holds) threads.insert({found_[each].interpreter, found_[each].thread});
+      if (threads.size() < 2) continue;
+      for (const std::size_t each : holds) {
+        found_[each].lock.trust = PyHoldTrust::likely;
+        found_[each].lock.evidence += "; other threads refer to it, too";
+      }
+    }
+  }
+
+  Reading& reading_;
+  const RuntimeCopy& copy_;
+  const PyRuntimeState& state_;
+  const std::set<Address>& wanted_;
+  std::vector<Root> roots_;
+  std::set<std::pair<ThreadPlace, Address>> visited_;
+  std::map<Address, std::vector<std::size_t>> by_generator_;
+  std::vector<SuspendedHold> found_;
+  std::size_t looked_at_ = 0;
+};
+
+int line_of(Reading& reading, Address code_at, std::int64_t instruction) {
+  if (reading.held || instruction < 0) return 0;
+  const Result<std::shared_ptr<const Code>> code = read_code(reading, code_at);
+  if (!code) return 0;
+  return find_position(reading.layout().line_table, (*code)->line_table, (*code)->first_line, instruction)
+      .line;
+}
+
+// The locks that the code names beside acquire or release.
+std::set<Address> named_locks(Reading& reading, const FrameCopy& frame) {
+  std::set<Address> named;
+  const std::shared_ptr<const std::vector<MethodCall>> calls = method_calls(reading, frame.code);
+  if (!calls) return named;
+  for (const MethodCall& call : *calls) {
+    if (call.method != "acquire" && call.method != "release") continue;
+    const std::optional<Address> object = evaluate(reading, frame, call.object);
+    if (!object) continue;
+    const Address lock = lock_behind(reading, *object);
+    if (describe_sync_object(reading, lock) != nullptr) named.insert(lock);
+  }
+  return named;
+}
+
+}  // namespace
+
+std::vector<SuspendedHold> suspended_holds(Reading& reading, const RuntimeCopy& copy,
+                                           const PyRuntimeState& state, const std::set<Address>& wanted) {
+  return Suspended(reading, copy, state, wanted).run();
+}
+
+std::vector<ManagedLock> locks_of_suspended(Reading& reading, const FrameCopy& frame, int depth) {
+  std::vector<ManagedLock> held;
+  for (const OpenWith& open : open_with_blocks(reading, frame)) {
+    for (ManagedLock& lock : locks_of_manager(reading, open.manager, depth)) {
+      if (is_released_inside(reading, frame, lock.object, open)) lock.trust = PyHoldTrust::likely;
+      if (lock.taken.line == 0) lock.taken = place_of(reading, frame, open.line);
+      held.push_back(std::move(lock));
+    }
+  }
+  for (const ExplicitHold& each : explicit_holds(reading, frame, named_locks(reading, frame))) {
+    const bool known = std::any_of(held.begin(), held.end(),
+                                   [&](const ManagedLock& lock) { return lock.object == each.lock.object; });
+    if (known) continue;
+    held.push_back(each.lock);
+    held.back().taken = place_of(reading, frame, line_of(reading, frame.code, each.taken));
+  }
+  for (ManagedLock& lock : held) lock.trust = std::max(lock.trust, PyHoldTrust::inferred);
+  return held;
+}
+
+}  // namespace pythreads::pyframes
