@@ -5,18 +5,13 @@
 #include <utility>
 
 #include "report/analysis/cause_kinds.h"
+#include "report/analysis/standstill.h"
 #include "report/analysis/stuck_threads.h"
 
 namespace pythreads::report {
 namespace {
 
 using pyframes::PySyncKind;
-
-bool is_released(const pyframes::PySyncObject* object) {
-  if (object == nullptr) return false;
-  const bool lock = object->kind == PySyncKind::lock || object->kind == PySyncKind::rlock;
-  return lock && object->locked == std::optional(false);
-}
 
 // A GIL is handed on within milliseconds unless its holder waits for something itself, without a limit.
 bool is_firm_gil_edge(const Edge& edge, const ThreadIndex& index) {
@@ -29,7 +24,7 @@ std::vector<Edge> edges_that_count(const ThreadIndex& index, std::span<const Edg
   for (const Edge& edge : edges) {
     if (edge.certainty == Certainty::possible || !index.knows(edge.from) || !index.knows(edge.to)) continue;
     if (index.finding(edge.from).status == Status::running) continue;
-    if (is_woken(index.joined(edge.from), edge, index.resource(edge.resource))) continue;
+    if (is_over(index.joined(edge.from), edge, index.resource(edge.resource))) continue;
     if (edge.kind == "gil" && !is_firm_gil_edge(edge, index)) continue;
     counting.push_back(edge);
   }
@@ -68,15 +63,15 @@ bool is_owner_gone(const Resource& resource) {
   return gone && resource.kind != "Thread" && !resource.waiters.empty();
 }
 
-bool is_woken(const JoinedThread& thread, const Edge& edge, const Resource* resource) {
-  // Of a Condition's waiter: the lock that was made for it alone.
-  if (is_released(thread.slept_on())) return true;
+bool is_over(const JoinedThread& thread, const Edge& edge, const Resource* resource) {
+  if (is_woken(thread)) return true;
   if (resource == nullptr || thread.runtime == nullptr) return false;
   const pyframes::PySyncObject* object = pyframes::find_sync_object(*thread.runtime, resource->address);
   if (object == nullptr) return false;
   const bool ends = object->kind == PySyncKind::future || object->kind == PySyncKind::thread;
   if (ends && object->finished.value_or(false)) return true;
-  return (edge.kind == "lock" || edge.kind == "rlock") && is_released(object);
+  const bool lock = object->kind == PySyncKind::lock || object->kind == PySyncKind::rlock;
+  return lock && (edge.kind == "lock" || edge.kind == "rlock") && object->locked == std::optional(false);
 }
 
 CauseList::CauseList(std::span<const JudgedProcess> processes, const ThreadIndex& index, Findings& findings)

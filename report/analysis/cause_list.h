@@ -44,8 +44,8 @@ class CauseList {
 // The resource's owner left and its waiters stay: it ended, or it was not copied by a fork.
 bool is_owner_gone(const Resource& resource);
 
-// Its thread sleeps at this moment, though a fact of it says that what it waited for is there: the lock is
-// free, the future done. It goes on by itself.
-bool is_woken(const JoinedThread& thread, const Edge& edge, const Resource* resource);
+// Its thread sleeps at this moment, though a fact says that what it waited for is there: the lock is free,
+// the future done.
+bool is_over(const JoinedThread& thread, const Edge& edge, const Resource* resource);
 
 }  // namespace pythreads::report

@@ -78,12 +78,14 @@ void add_exit(CauseList& causes, const JudgedProcess& process, Node waits) {
   const ThreadFinding& finding = causes.index().finding(other);
   if (finding.status == Status::running || finding.status == Status::idle || !finding.wait) return;
   // A descriptor's own time limit is not looked at: what reads waits for as long as nothing comes.
-  if (finding.wait->timeout.value_or(!is_outside(finding))) return;
+  const bool outside = is_outside(finding);
+  if (finding.wait->timeout.value_or(!outside)) return;
+  if (!outside && !is_standstill(process, Considered::all_but_daemons)) return;
   CauseDraft draft;
   draft.kind = "shutdown-blocked";
   draft.nodes = {waits, other};
   draft.fingerprinted = {other};
-  if (!is_standstill(process, Considered::all_but_daemons)) draft.verdict = Verdict::waiting;
+  if (outside) draft.verdict = Verdict::waiting;
   causes.add(draft);
 }
 

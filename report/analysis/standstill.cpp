@@ -34,6 +34,12 @@ bool is_outside(const ThreadFinding& thread) {
   return thread.status == Status::waiting && thread.wait && !thread.wait->resource;
 }
 
+bool is_woken(const JoinedThread& thread) {
+  const pyframes::PySyncObject* object = thread.slept_on();
+  if (object == nullptr || object->locked != std::optional(false)) return false;
+  return object->kind == pyframes::PySyncKind::lock || object->kind == pyframes::PySyncKind::rlock;
+}
+
 bool is_standstill(const JudgedProcess& process, Considered considered) {
   for (const pyframes::PyInterpreter& interpreter : process.snapshot->runtime.interpreters) {
     if (!interpreter.threads_gap.empty()) return false;
@@ -48,7 +54,7 @@ bool is_standstill(const JudgedProcess& process, Considered considered) {
       continue;
     }
     if (considered == Considered::all_but_daemons && thread.python->daemon.value_or(false)) continue;
-    if (!waits_inside(finding)) return false;
+    if (!waits_inside(finding) || is_woken(thread)) return false;
     any = true;
   }
   return any;

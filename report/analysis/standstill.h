@@ -11,6 +11,10 @@ bool anybody_runs(const JudgedProcess& process);
 // It waits for what no thread of the process would give it: time, a descriptor, a child.
 bool is_outside(const ThreadFinding& thread);
 
+// It sleeps on a lock that is free: whoever released it has woken it, and it goes on by itself. Of a
+// Condition's waiter, that is the lock that was made for it alone.
+bool is_woken(const JoinedThread& thread);
+
 // Whose coming and going is looked at: the exit does not wait for daemons.
 enum class Considered { all, all_but_daemons };
 

@@ -598,6 +598,19 @@ TEST(Causes, AnExitThatWaitsForWhoNeverEnds) {
   EXPECT_SAYS(findings.summary, "waits for the end of \"worker\" (tid 11), which is no daemon");
 }
 
+TEST(Causes, AnExitThatWaitsForWhoWasJustWokenIsNoStall) {
+  const pyframes::PySyncObject condition = sync_object(PySyncKind::condition, second);
+  SnapshotBuilder app = at_exit([&](ThreadBuilder& t) {
+    t.waits_inside({{"threading", "wait"}}, condition).frame("/srv/a.py", 15, "play");
+  });
+  EXPECT_EQ(findings_of(app).verdict, Verdict::stalled);
+  pyframes::PySyncObject notified = waiter_lock(11);
+  notified.locked = false;
+  app.knows(notified);
+  EXPECT_TRUE(findings_of(app).causes.empty());
+  EXPECT_EQ(findings_of(app).verdict, Verdict::waiting);
+}
+
 TEST(Causes, AnExitThatWaitsForTheOutsideIsToldButNoStall) {
   const Findings findings = findings_of(
       at_exit([](ThreadBuilder& t) { t.frame("/srv/a.py", 15, "serve").sleeps_in(SYS_accept4, 3); }));
