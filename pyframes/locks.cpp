@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "pyframes/critical_sections.h"
 #include "pyframes/frame_slots.h"
 #include "pyframes/futex_wait.h"
 #include "pyframes/gil.h"
@@ -288,12 +289,14 @@ class LockSearch {
         addr == interpreter.interpreter.at() + static_cast<std::uint64_t>(of.stoptheworld_stop_event.offset);
     if (!suspended && !requester) return false;
     PySyncObject object;
-    object.address = interpreter.interpreter.at();
+    // The stop itself is its requester's; the event that the requester waits for is nobody's.
+    object.address = requester ? addr : interpreter.interpreter.at();
     object.kind = PySyncKind::stop_the_world;
-    object.owner_field = true;
+    object.owner_field = suspended;
     const Address by = interpreter.interpreter.pointer(of.stoptheworld_requester).value_or(Address());
     for (const ThreadCopy& each : interpreter.threads) {
-      if (!by.is_null() && each.tstate.at() == by) object.owner_ident = each.tstate.get(thread.thread_id);
+      if (!suspended || by.is_null() || each.tstate.at() != by) continue;
+      object.owner_ident = each.tstate.get(thread.thread_id);
     }
     found(sleeper, *add_sync_object(reading_, std::move(object)), addr,
           suspended ? "parked-on-own-state" : "parked-on-stop-event",
@@ -304,33 +307,18 @@ class LockSearch {
 
   // Free-threaded: PyObject.ob_mutex, which a critical section takes.
   void find_object_mutex(Sleeper& sleeper, Address addr, const std::string& parked) {
-    constexpr std::uint64_t ob_mutex =
-        10;  // Include/object.h at v3.13.0: ob_tid, ob_flags (or padding), ob_mutex
-    if (!layout().free_threaded || addr.value < ob_mutex || (addr.value - ob_mutex) % 8 != 0) return;
-    const Address at = addr - ob_mutex;
-    const TypeFact* fact = may_be_object(at) ? object_fact(at) : nullptr;
-    if (fact == nullptr || fact->name.empty()) return;
-    PySyncObject object;
-    object.address = at;
-    object.kind = PySyncKind::object_mutex;
-    object.type_name = fact->name;
-    const Result<std::uint8_t> mutex = reading_.memory.read_value<std::uint8_t>(addr);
-    if (mutex) object.locked = (*mutex & 1) != 0;
-    found(sleeper, *add_sync_object(reading_, std::move(object)), addr, "parked-on-object-mutex",
-          parked + ", which is the mutex of the " + fact->name + " object at " + hex(at));
+    if (!layout().free_threaded) return;
+    const PySyncObject* object = describe_mutex(reading_, addr);
+    if (object == nullptr || object->kind != PySyncKind::object_mutex) return;
+    found(sleeper, *object, addr, "parked-on-object-mutex",
+          parked + ", which is the own mutex of an object of the type " + object->type_name);
   }
 
   // Parked on a PyMutex in nothing that was recognised.
   void find_bare_mutexes() {
     for (Sleeper& sleeper : sleepers_) {
       if (sleeper.found || !sleeper.parked_on) continue;
-      PySyncObject object;
-      object.address = *sleeper.parked_on;
-      object.kind = PySyncKind::pymutex;
-      object.type_name = "PyMutex";
-      const Result<std::uint8_t> mutex = reading_.memory.read_value<std::uint8_t>(*sleeper.parked_on);
-      if (mutex) object.locked = (*mutex & 1) != 0;
-      found(sleeper, *add_sync_object(reading_, std::move(object)), *sleeper.parked_on, "parked-on-mutex",
+      found(sleeper, *describe_mutex(reading_, *sleeper.parked_on), *sleeper.parked_on, "parked-on-mutex",
             "it is parked on the address " + hex(*sleeper.parked_on) +
                 ", which lies in no object that was recognised");
     }

@@ -1,5 +1,6 @@
 #include "pyframes/python_reader.h"
 
+#include "pyframes/critical_sections.h"
 #include "pyframes/exceptions.h"
 #include "pyframes/frame_objects.h"
 #include "pyframes/frames.h"
@@ -33,6 +34,7 @@ void read_synchronization(Reading& reading, const RuntimeCopy& copy, PyRuntimeSt
   read_locks(reading, copy, state);
   read_frame_objects(reading, copy, state);
   read_held_locks(reading, copy, state);
+  read_critical_sections(reading, copy, state);
   read_pending_calls(reading, copy, state);
   read_sync_objects(reading, state);
   read_lock_names(reading, copy, state);

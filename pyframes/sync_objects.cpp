@@ -239,7 +239,7 @@ class Describer {
     if (const auto mutex = field(object.address, lock->mutex)) {
       object.locked = (*mutex & 1) != 0;
     } else if (const auto locked = field(object.address, lock->locked)) {
-      object.locked = *locked != 0;
+      object.locked = *locked != 0 || is_taken(object.address, *lock);
     } else if (count) {
       object.locked = *count > 0;
     }
@@ -247,6 +247,14 @@ class Describer {
     object.count = static_cast<std::int64_t>(*count + lock->count_bias);
     const std::optional<std::uint64_t> owner = field(object.address, lock->owner);
     if (owner && *owner != 0) object.owner_ident = *owner;
+  }
+
+  // The flag is set with the GIL; a thread that has got the semaphore and waits for the GIL has the lock.
+  bool is_taken(Address object, const LockLayout& lock) {
+    const std::optional<std::uint64_t> semaphore = field(object, lock.semaphore);
+    if (!semaphore || *semaphore == 0) return false;
+    const Result<std::uint32_t> value = reading_.memory.read_value<std::uint32_t>(Address(*semaphore));
+    return value && *value == 0;
   }
 
   // threading._RLock, the one that is written in Python: _block, _owner, _count.
@@ -393,9 +401,9 @@ class Describer {
 }  // namespace
 
 const PySyncObject* describe_sync_object(Reading& reading, Address object) {
-  if (object.is_null() || object.value % word != 0) return nullptr;
-  const auto known = reading.sync_objects.find(object);
+  const auto known = reading.sync_objects.find(object);  // a mutex lies at any address
   if (known != reading.sync_objects.end()) return known->second.get();
+  if (object.is_null() || object.value % word != 0) return nullptr;
   std::shared_ptr<PySyncObject> described = Describer(reading).describe(object);
   return reading.sync_objects.emplace(object, std::move(described)).first->second.get();
 }

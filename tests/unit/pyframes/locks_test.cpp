@@ -276,6 +276,72 @@ TEST_P(ParkedLocks, AreNoLocksWhereNothingIsKnownOfTheObject) {
   EXPECT_EQ(built_.thread(0).lock_wait->rule, "parked-on-mutex");
 }
 
+class ParkedInFreeThreads : public ParkedLocks {
+ protected:
+  Address type_object(const std::string& name) {
+    const Address metatype = objects_.type("type", type_flag::type_subclass);
+    const Address type = objects_.type(name, 0, 64);
+    objects_.set(type, GetParam()->object.ob_type, metatype);
+    return type;
+  }
+};
+
+TEST_P(ParkedInFreeThreads, TheMutexOfAnObjectIsNamedByTheObject) {
+  const Address object = objects_.object(type_object("collections.deque"), 64);
+  objects_.memory().put<std::uint8_t>(object + 10, 3);
+  park(object + 10);
+  run(built_);
+  ASSERT_TRUE(built_.thread(0).lock_wait);
+  EXPECT_EQ(built_.thread(0).lock_wait->rule, "parked-on-object-mutex");
+  EXPECT_EQ(built_.thread(0).lock_wait->object, object);
+  EXPECT_EQ(slept_on(built_).kind, PySyncKind::object_mutex);
+  EXPECT_EQ(slept_on(built_).type_name, "collections.deque");
+  EXPECT_EQ(slept_on(built_).locked, true);
+}
+
+TEST_P(ParkedInFreeThreads, AMutexWhereNoTypeBearsOutAnObjectIsAMutexAlone) {
+  const Address object = objects_.object(objects_.type("no.type"), 64);
+  park(object + 10);
+  run(built_);
+  EXPECT_EQ(built_.thread(0).lock_wait->rule, "parked-on-mutex");
+  EXPECT_EQ(slept_on(built_).kind, PySyncKind::pymutex);
+  EXPECT_EQ(slept_on(built_).address, object + 10);
+}
+
+TEST_P(ParkedInFreeThreads, TheEventOfAStopIsNotItsRequestersOwn) {
+  const auto& fields = GetParam()->interpreter;
+  park(built_.interpreter + static_cast<std::uint64_t>(fields.stoptheworld_stop_event.offset));
+  objects_.set(built_.interpreter, fields.stoptheworld_requester, built_.tstates[0]);
+  run(built_);
+  ASSERT_TRUE(built_.thread(0).lock_wait);
+  EXPECT_EQ(built_.thread(0).lock_wait->rule, "parked-on-stop-event");
+  EXPECT_EQ(slept_on(built_).kind, PySyncKind::stop_the_world);
+  EXPECT_EQ(slept_on(built_).owner_ident, std::nullopt);
+  EXPECT_NE(slept_on(built_).address, built_.interpreter);
+}
+
+TEST_P(ParkedInFreeThreads, ASuspendedThreadWaitsForWhoStopsTheWorld) {
+  const Address requester = built_.add_thread(2, 0x2000);
+  // Parked on its own state, which stands once there is a thread state: the second one here.
+  const auto& fields = GetParam()->wait_entry;
+  park(Address());
+  const Address entry = Address(built_.target.threads[1].kernel_wait->arguments[0]) -
+                        static_cast<std::uint64_t>(fields.sema.offset);
+  objects_.set(entry, fields.addr,
+               built_.tstates[1] + static_cast<std::uint64_t>(GetParam()->thread_state.state.offset));
+  objects_.set(built_.interpreter, GetParam()->interpreter.stoptheworld_requester, requester);
+  run(built_);
+  const std::optional<PyLockWait>& wait = built_.thread(1).lock_wait;
+  ASSERT_TRUE(wait);
+  EXPECT_EQ(wait->rule, "parked-on-own-state");
+  const PySyncObject* object = find_sync_object(built_.state, wait->object);
+  ASSERT_NE(object, nullptr);
+  EXPECT_EQ(object->owner_ident, 0x2000U);
+}
+
+INSTANTIATE_TEST_SUITE_P(Layouts, ParkedInFreeThreads,
+                         testing::Values(&layouts::cpython_3_13_5t, &layouts::cpython_3_14_10t));
+
 INSTANTIATE_TEST_SUITE_P(Layouts, ParkedLocks,
                          testing::Values(&layouts::cpython_3_13_5, &layouts::cpython_3_13_5t,
                                          &layouts::cpython_3_14_10, &layouts::cpython_3_14_10t));
