@@ -135,7 +135,7 @@ class LockSearch {
                                     type_flag::unicode_subclass | type_flag::dict_subclass |
                                     type_flag::base_exc_subclass | type_flag::type_subclass;
     if ((flags & basic) != 0 || name.find('.') == std::string_view::npos) return false;
-    return !name.starts_with("_thread.");
+    return !name.starts_with("_thread.") && !name.starts_with("_ctypes.");
   }
 
   const TypeFact* object_fact(Address object) {

@@ -29,7 +29,7 @@ constexpr std::string_view condition_functions[] = {"pthread_cond_wait", "pthrea
                                                     "pthread_cond_clockwait"};
 constexpr std::string_view mutex_functions[] = {"pthread_mutex_lock", "pthread_mutex_timedlock",
                                                 "pthread_mutex_clocklock", "__lll_lock_wait",
-                                                "__pthread_mutex_lock"};
+                                                "pthread_mutex_lock_full"};
 
 // A wait inside Condition.wait: a lock that was made for it alone says nothing, the frames do.
 constexpr WaitRule composite(std::string_view rule, std::array<PythonFunction, most_functions> functions,

@@ -134,5 +134,7 @@ def fired(document):
             if resource["owner"]:
                 words.add(resource["owner"]["evidence"]["rule"])
             words.update(each["evidence"]["rule"] for each in resource["candidates"])
+    # An owner's field that a hold bears out is both rules at once.
+    words.update(part for word in list(words) for part in word.split("+"))
     words.update("cause:" + each["kind"] for each in document["findings"]["causes"])
     return words

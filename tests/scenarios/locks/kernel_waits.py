@@ -1,5 +1,6 @@
 """Waits on the outside: a child, a file's lock, a FIFO, a socket, a signal, a sleep."""
 
+import ctypes
 import fcntl
 import os
 import select
@@ -24,6 +25,44 @@ fcntl.flock(first, fcntl.LOCK_EX)
 server = socket.socket()
 server.bind(("127.0.0.1", 0))
 server.listen(1)
+
+
+backlog = socket.socket(socket.AF_UNIX)
+backlog.bind(os.path.join(folder, "socket"))
+backlog.listen(0)
+clients = [socket.socket(socket.AF_UNIX) for _ in range(2)]
+clients[0].connect(os.path.join(folder, "socket"))
+libc = ctypes.CDLL(None)
+semaphores = libc.semget(0, 1, 0o600)
+word = ctypes.c_uint32(0)
+
+
+class SemaphoreOperation(ctypes.Structure):
+    _fields_ = [("number", ctypes.c_ushort), ("change", ctypes.c_short), ("flags", ctypes.c_short)]
+
+
+class FutexWaitv(ctypes.Structure):
+    _fields_ = [
+        ("value", ctypes.c_uint64), ("address", ctypes.c_uint64), ("flags", ctypes.c_uint32), ("reserved", ctypes.c_uint32)
+    ]
+
+
+def connect():
+    clients[1].connect(os.path.join(folder, "socket"))
+
+
+def take_semaphore():
+    libc.semop(semaphores, ctypes.byref(SemaphoreOperation(0, -1, 0)), 1)
+
+
+def futex():
+    libc.syscall(202, ctypes.byref(word), 128, 0, None)
+
+
+def nobody_knows():
+    # futex_waitv, which no table has.
+    one = FutexWaitv(0, ctypes.addressof(word), 2 | 128, 0)
+    libc.syscall(449, ctypes.byref(one), 1, 0, None, 0)
 
 
 def wait_child():
@@ -62,6 +101,10 @@ for target, kind, timeout in (
     (poll, "poll", False),
     (sleep, "sleep", True),
     (wait_signal, "signal", False),
+    (connect, "connect", None),
+    (take_semaphore, "semaphore", False),
+    (futex, "futex", False),
+    (nobody_knows, "unknown", None),
 ):
     scene.waits(scene.thread(target), kind, None, None, timeout=timeout)
-scene.tell("waiting", absent=["deadlock", "possible-deadlock", "stalled"])
+scene.tell(["waiting", "unknown"], absent=["deadlock", "possible-deadlock", "stalled"])

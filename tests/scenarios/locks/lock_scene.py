@@ -6,6 +6,7 @@ object must not be claimed by a dump: an owner or a hold that the truth does not
 """
 
 import os
+import signal
 import sys
 import threading
 
@@ -93,6 +94,14 @@ def tell(verdict, cause=None, nodes=None, behind=None, moving=(), absent=("deadl
         scene.tell({"pid": os.getpid(), "threads": [], "tids": [], "locks": facts})
         os.read(0, 1)
         os._exit(0)
+
+
+def tell_stopped(verdicts):
+    """Tells, and stops the whole process as a shell's job control does."""
+    facts = {"waits": _waits, "holds": [], "objects": [], "verdicts": verdicts, "cause": None, "nodes": None,
+             "behind": None, "absent": ["deadlock", "possible-deadlock"], "looks": 1}
+    scene.tell({"pid": os.getpid(), "threads": [], "tids": [], "locks": facts})
+    os.kill(os.getpid(), signal.SIGSTOP)
 
 
 def tell_from_thread(*args, **kwargs):
