@@ -98,9 +98,15 @@ class GraphBuilder {
     Resource& resource = resources_.at(place);
     resource.locked = true;
     if (lock->owner == 0) return place;
-    resource.owner_state = OwnerState::exited;
-    resource.owner_certainty = Certainty::inferred;
-    resource.owner_evidence = {"native-owner-gone", "no thread has the tid in the lock's owner field"};
+    if (futex.shared) {
+      resource.owner_evidence = {"native-owner-elsewhere",
+                                 "the lock is shared between processes, and its owner field holds the tid of "
+                                 "no thread of this one"};
+    } else {
+      resource.owner_state = OwnerState::exited;
+      resource.owner_certainty = Certainty::inferred;
+      resource.owner_evidence = {"native-owner-gone", "no thread has the tid in the lock's owner field"};
+    }
     for (const JoinedThread& thread : threads_) {
       if (thread.os == nullptr || thread.os->os.namespace_tid != lock->owner) continue;
       resource.owner = Node{thread.pid, thread.tid()};
