@@ -217,6 +217,14 @@ class Owners {
                                  "the owner field names a thread that is not among those that were read"};
       return;
     }
+    // Whoever has it, in whatever process, may release it; and a forked child has a copy of the field alone.
+    if (object.kind == PySyncKind::sem_lock) {
+      resource.owner_state = OwnerState::not_recorded;
+      resource.owner_evidence = {"owner-not-found",
+                                 "no thread of the process has the ident in the owner field, and another "
+                                 "process may have the semaphore"};
+      return;
+    }
     const bool forked = snapshot_.process.forked_from.has_value();
     resource.owner_state = forked ? OwnerState::before_fork : OwnerState::exited;
     resource.owner_certainty = Certainty::inferred;

@@ -111,5 +111,21 @@ TEST(Owners, ALikelyHoldBearsAnOwnerFieldOutByInference) {
   EXPECT_EQ(resource.owner_certainty, Certainty::inferred);
 }
 
+// A semaphore of the system: whoever has it, in any process, may release it.
+TEST(Owners, ASemLockWhoseTakerEndedIsNotCalledOrphaned) {
+  for (const bool forked : {false, true}) {
+    SnapshotBuilder bank(10);
+    pyframes::PySyncObject semaphore = rlock(some_lock, 99);
+    semaphore.kind = pyframes::PySyncKind::sem_lock;
+    if (forked) bank.snapshot().process.forked_from = 9;
+    bank.thread(11, "one").frame("a.py", 1, "f").waits_for(semaphore);
+    const Findings findings = findings_of(bank);
+    EXPECT_FALSE(resource_at(findings, some_lock).owner.has_value());
+    EXPECT_EQ(resource_at(findings, some_lock).owner_state, OwnerState::not_recorded);
+    EXPECT_NE(findings.verdict, Verdict::deadlock);
+    EXPECT_TRUE(findings.causes.empty());
+  }
+}
+
 }  // namespace
 }  // namespace pythreads::tests
