@@ -12,6 +12,7 @@
 
 #include "report/analysis/analyse.h"
 #include "report/compose.h"
+#include "report/render/graph.h"
 #include "report/render/json.h"
 #include "report/render/text.h"
 #include "tests/support/snapshot_builder.h"
@@ -282,6 +283,17 @@ void expect_file(const std::string& name, const std::string& text) {
   ASSERT_TRUE(file) << path << " is missing";
   const std::string expected((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   EXPECT_EQ(text, expected) << path;
+}
+
+// Who waits for whom: the tree, and both drawings.
+TEST_P(GoldenTest, GraphsAreAsTheFilesSay) {
+  const Document document = GetParam().document();
+  expect_file(GetParam().name + ".graph.txt", report::render_graph_text(document, {}));
+  expect_file(GetParam().name + ".dot", report::render_dot(document));
+  expect_file(GetParam().name + ".mmd", report::render_mermaid(document));
+  for (const std::string& drawing : {report::render_dot(document), report::render_mermaid(document)}) {
+    for (const char c : drawing) EXPECT_TRUE(c == '\n' || static_cast<unsigned char>(c) >= 0x20) << int{c};
+  }
 }
 
 TEST_P(GoldenTest, TextAndJsonAreAsTheFilesSay) {

@@ -62,6 +62,23 @@ TEST(Options, ShowTakesFilesAndStandardInput) {
   EXPECT_EQ(options.files, (std::vector<std::string>{"a.json", "-"}));
 }
 
+TEST(Options, GraphAndCheckLookAsDumpDoes) {
+  const Options graph = parsed({"graph", "--format", "mermaid", "7"});
+  EXPECT_EQ(graph.command, Command::graph);
+  EXPECT_EQ(graph.format, Format::mermaid);
+  const Options check = parsed({"check", "--fail-on", "critical", "--json", "7", "8"});
+  EXPECT_EQ(check.command, Command::check);
+  EXPECT_EQ(check.fail_on, FailOn::critical);
+  EXPECT_EQ(check.format, Format::json);
+  EXPECT_TRUE(parsed({"show", "--graph", "a.json"}).graph);
+}
+
+TEST(Options, WrongUsageOfCheckIsUnknown) {
+  EXPECT_EQ(refused({"check"}).code, ExitCode::check_unknown);
+  EXPECT_EQ(refused({"check", "--format", "dot", "7"}).code, ExitCode::check_unknown);
+  EXPECT_EQ(refused({"check", "--fail-on", "sometimes", "7"}).code, ExitCode::check_unknown);
+}
+
 TEST(Options, WrongUsageIs64) {
   EXPECT_EQ(refused({}).code, ExitCode::wrong_usage);
   EXPECT_EQ(refused({"dump"}).code, ExitCode::wrong_usage);
