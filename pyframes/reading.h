@@ -71,7 +71,7 @@ struct Reading {
   std::unordered_map<attach::Address, std::vector<attach::Address>> code_name_tuples{};  // co_names
   std::unordered_map<attach::Address, bool> generator_types{};  // whether objects of the type are generators
   std::unordered_set<attach::Address> stack_frames{};  // all frames that stand on some thread's stack
-  attach::Address code_type{};                                  // PyCode_Type, once an object of it was seen
+  attach::Address code_type{};                         // PyCode_Type, once an object of it was seen
 
   const RuntimeLayout& layout() const { return runtime.layout; }
 };

@@ -8,6 +8,7 @@ from dump_check import MAX_NAME, cut, shown
 SHORT = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
 # What differs between two looks at a process that rests.
 LOOK = re.compile(r"^(Process \d+: .*), held for [0-9.]+ ms at \S+: ", re.M)
+LEFT = re.compile(r", for [0-9.]+ (ms|s) more at most")
 
 
 def is_deceptive(code):
@@ -37,7 +38,7 @@ def escaped(text):
 
 
 def without_look(text):
-    return LOOK.sub(r"\1: ", text)
+    return LEFT.sub(", for a time", LOOK.sub(r"\1: ", text))
 
 
 def parse(text):

@@ -58,4 +58,5 @@ scene.ready(
         wait("timed", lock_c, True),
         wait("keyword", lock_c),
     ],
+    verdict="deadlock",
 )

@@ -181,7 +181,7 @@ def forks(number):
     time.sleep(0.01)
 
 
-tasks, answers = queue.Queue(maxsize=3), queue.Queue()
+tasks, answers = queue.Queue(maxsize=3), queue.Queue(maxsize=3)
 
 
 def puts(number):
@@ -191,7 +191,7 @@ def puts(number):
 def gets(number):
     if tasks.get(timeout=60) != number:
         wrong("the queue's order")
-    answers.put(number)
+    answers.put(number, timeout=60)
 
 
 def takes(number):
