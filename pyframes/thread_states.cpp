@@ -49,6 +49,25 @@ pid_t collecting_thread(const RuntimeLayout& layout, const InterpreterCopy& inte
   return 0;
 }
 
+pid_t tid_of(const InterpreterCopy& interpreter, Address tstate) {
+  for (const ThreadCopy& thread : interpreter.threads) {
+    if (thread.tstate.at() == tstate) return thread.os_thread ? thread.os_thread->tid : 0;
+  }
+  return 0;
+}
+
+void read_stop_the_world(const RuntimeLayout& layout, const InterpreterCopy& interpreter,
+                         PyInterpreter& state) {
+  if (!layout.free_threaded) return;
+  const std::optional<std::uint8_t> requested =
+      interpreter.interpreter.get(layout.interpreter.stoptheworld_requested);
+  if (!requested) return;
+  state.stop_the_world_requested = *requested != 0;
+  const std::optional<Address> by =
+      interpreter.interpreter.pointer(layout.interpreter.stoptheworld_requester);
+  if (*requested != 0 && by && !by->is_null()) state.stop_the_world_requester = tid_of(interpreter, *by);
+}
+
 }  // namespace
 
 void fetch_thread_states(Reading& reading, const RuntimeCopy& copy) {
@@ -74,6 +93,7 @@ void read_thread_states(Reading& reading, const RuntimeCopy& copy, PyRuntimeStat
     if (collecting) interpreter_state.gc_collecting = *collecting != 0;
     if (interpreter_state.gc_collecting == true)
       interpreter_state.gc_tid = collecting_thread(layout, interpreter);
+    read_stop_the_world(layout, interpreter, interpreter_state);
 
     for (std::size_t j = 0; j < std::min(interpreter.threads.size(), interpreter_state.threads.size()); ++j) {
       const StructCopy& tstate = interpreter.threads[j].tstate;

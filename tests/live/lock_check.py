@@ -115,8 +115,15 @@ class Check:
             tids = sorted(each["tid"] for each in cause[what])
             self.fact(tids == self.truth[what], f"{what} of the cause: {tids}, {self.truth[what]} expected")
 
+    def world(self):
+        if not any(each["wait"] and each["wait"]["kind"] == "stop-the-world" for each in self.threads.values()):
+            return
+        stops = [each["stop_the_world"] for each in self.process["interpreters"]]
+        self.fact(any(each and each["requested"] for each in stops), f"a thread waits for the world's stop: {stops}")
+
     def run(self):
         self.waits()
+        self.world()
         self.holds()
         self.verdict()
         return self

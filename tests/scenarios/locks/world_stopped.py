@@ -3,6 +3,7 @@
 import gc
 import random
 import sys
+import time
 
 import lock_scene as scene
 
@@ -30,6 +31,7 @@ def append():
 def collect():
     while True:
         gc.collect()
+        time.sleep(0.05)  # others are to come on, the one that tells among them
 
 
 def spin():
@@ -37,11 +39,8 @@ def spin():
         pass
 
 
-import time
-
-sorter = scene.scene.thread(sort, name="sort")
-time.sleep(0.3)
-time.sleep(0.3)
+scene.scene.thread(sort, name="sort")
+time.sleep(0.6)
 scene.scene.thread(collect, name="collect")
 spinner = scene.scene.thread(spin, name="spin")
 time.sleep(0.3)
