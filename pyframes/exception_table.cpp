@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <iterator>
 
 namespace pythreads::pyframes {
 namespace {
@@ -22,33 +23,35 @@ std::optional<std::uint32_t> next_number(std::span<const std::uint8_t>& bytes) {
 
 }  // namespace
 
-std::int64_t find_first_covered(std::span<const std::uint8_t> table, std::int64_t target) {
-  std::int64_t first = target;
-  while (!table.empty()) {
-    const std::optional<std::uint32_t> start = next_number(table);
-    const std::optional<std::uint32_t> length = next_number(table);
-    const std::optional<std::uint32_t> handler = next_number(table);
-    if (!start || !length || !handler || !next_number(table)) break;
-    if (std::int64_t{*handler} * unit_size == target)
-      first = std::min(first, std::int64_t{*start} * unit_size);
+ExceptionTable parse_exception_table(std::span<const std::uint8_t> bytes) {
+  ExceptionTable table;
+  while (!bytes.empty()) {
+    const std::optional<std::uint32_t> start = next_number(bytes);
+    const std::optional<std::uint32_t> length = next_number(bytes);
+    const std::optional<std::uint32_t> target = next_number(bytes);
+    const std::optional<std::uint32_t> depth = next_number(bytes);
+    if (!start || !length || !target || !depth) break;
+    const std::int64_t begin = std::int64_t{*start} * unit_size;
+    if (!table.empty() && begin < table.back().begin) break;
+    table.push_back(
+        {begin, begin + std::int64_t{*length} * unit_size, {std::int64_t{*target} * unit_size, *depth >> 1}});
   }
-  return first;
+  return table;
 }
 
-std::optional<ExceptionHandler> find_handler(std::span<const std::uint8_t> table, std::int64_t instruction) {
-  while (!table.empty()) {
-    const std::optional<std::uint32_t> start = next_number(table);
-    const std::optional<std::uint32_t> length = next_number(table);
-    const std::optional<std::uint32_t> target = next_number(table);
-    const std::optional<std::uint32_t> depth = next_number(table);
-    if (!start || !length || !target || !depth) return std::nullopt;
-    const std::int64_t begin = std::int64_t{*start} * unit_size;
-    if (instruction < begin) return std::nullopt;  // entries are sorted
-    if (instruction < begin + std::int64_t{*length} * unit_size) {
-      return ExceptionHandler{std::int64_t{*target} * unit_size, *depth >> 1};
-    }
-  }
-  return std::nullopt;
+std::int64_t find_first_covered(const ExceptionTable& table, std::int64_t target) {
+  const auto first = std::find_if(table.begin(), table.end(),
+                                  [&](const ExceptionEntry& each) { return each.handler.target == target; });
+  return first == table.end() ? target : std::min(target, first->begin);
+}
+
+std::optional<ExceptionHandler> find_handler(const ExceptionTable& table, std::int64_t instruction) {
+  const auto behind =
+      std::upper_bound(table.begin(), table.end(), instruction,
+                       [](std::int64_t at, const ExceptionEntry& each) { return at < each.begin; });
+  if (behind == table.begin()) return std::nullopt;
+  const ExceptionEntry& last = *std::prev(behind);
+  return instruction < last.end ? std::optional(last.handler) : std::nullopt;
 }
 
 }  // namespace pythreads::pyframes

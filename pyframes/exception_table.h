@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <vector>
 
 namespace pythreads::pyframes {
 
@@ -17,10 +18,19 @@ struct ExceptionHandler {
   std::uint32_t depth = 0;  // of the value stack when it is entered, without what is pushed for it
 };
 
+struct ExceptionEntry {
+  std::int64_t begin = 0, end = 0;  // the instructions that it covers, offsets in bytes
+  ExceptionHandler handler;
+};
+
+// Sorted by `begin`, for CPython writes them so. As far as the bytes can be understood.
+using ExceptionTable = std::vector<ExceptionEntry>;
+ExceptionTable parse_exception_table(std::span<const std::uint8_t> bytes);
+
 // Where the first instruction stands whose handler is `target`; `target` itself where there is none.
-std::int64_t find_first_covered(std::span<const std::uint8_t> table, std::int64_t target);
+std::int64_t find_first_covered(const ExceptionTable& table, std::int64_t target);
 
 // The handler of the instruction at `instruction` (offset in bytes); none: no entry covers it.
-std::optional<ExceptionHandler> find_handler(std::span<const std::uint8_t> table, std::int64_t instruction);
+std::optional<ExceptionHandler> find_handler(const ExceptionTable& table, std::int64_t instruction);
 
 }  // namespace pythreads::pyframes

@@ -32,9 +32,7 @@ Result<std::uint64_t> tuple_length(Reading& reading, const StructCopy& code, Poi
   return length;
 }
 
-}  // namespace
-
-Result<FrameSize> frame_size(Reading& reading, Address code) {
+Result<FrameSize> read_frame_size(Reading& reading, Address code) {
   const RuntimeLayout& layout = reading.layout();
   Result<StructCopy> copy = StructCopy::read(reading.lasting, code, layout.code.size);
   if (!copy) return std::move(copy).error();
@@ -58,6 +56,16 @@ Result<FrameSize> frame_size(Reading& reading, Address code) {
   return FrameSize{static_cast<std::size_t>(variables), static_cast<std::size_t>(*stack)};
 }
 
+}  // namespace
+
+Result<FrameSize> frame_size(Reading& reading, Address code) {
+  if (const auto known = reading.frame_sizes.find(code); known != reading.frame_sizes.end())
+    return known->second;
+  const Result<FrameSize> size = read_frame_size(reading, code);
+  if (size) reading.frame_sizes.emplace(code, *size);
+  return size;
+}
+
 attach::Range frame_slots(const RuntimeLayout& layout, const FrameCopy& frame, const FrameSize& size) {
   const PointerField field = layout.interpreter_frame.localsplus.exists()
                                  ? layout.interpreter_frame.localsplus
@@ -65,6 +73,11 @@ attach::Range frame_slots(const RuntimeLayout& layout, const FrameCopy& frame, c
   if (!field.exists()) return {frame.address, 0};
   return {frame.address + static_cast<std::uint64_t>(field.offset),
           (size.variables + size.value_stack) * word_size};
+}
+
+Result<std::uint64_t> read_slot(Reading& reading, attach::Range slots, std::size_t index) {
+  if (index >= slots.size / word_size) return no_sizes();
+  return reading.memory.read_value<std::uint64_t>(slots.begin + index * word_size);
 }
 
 Result<std::vector<std::uint64_t>> read_slots(Reading& reading, attach::Range slots, std::size_t first,

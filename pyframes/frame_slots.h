@@ -18,16 +18,13 @@
 
 namespace pythreads::pyframes {
 
-struct FrameSize {
-  std::size_t variables = 0;    // words of local variables, cells and free variables
-  std::size_t value_stack = 0;  // words after them
-};
-
 // ErrorCode::corrupt for sizes that no code object has.
 attach::Result<FrameSize> frame_size(Reading& reading, attach::Address code);
 
 // Where the words begin, and how many bytes they take.
 attach::Range frame_slots(const RuntimeLayout& layout, const FrameCopy& frame, const FrameSize& size);
+
+attach::Result<std::uint64_t> read_slot(Reading& reading, attach::Range slots, std::size_t index);
 
 // The words [first, first + count) of `slots`.
 attach::Result<std::vector<std::uint64_t>> read_slots(Reading& reading, attach::Range slots,

@@ -164,10 +164,9 @@ std::optional<Address> find_variable(Reading& reading, const FrameCopy& frame, s
   if (!names || !size) return std::nullopt;
   for (std::size_t i = 0; i < std::min((*names)->size(), size->variables); ++i) {
     if ((**names)[i].name != name) continue;
-    const Result<std::vector<std::uint64_t>> word =
-        read_slots(reading, frame_slots(layout, frame, *size), i, 1);
+    const Result<std::uint64_t> word = read_slot(reading, frame_slots(layout, frame, *size), i);
     if (!word) return std::nullopt;
-    const std::optional<Address> object = referred_object(layout, word->front());
+    const std::optional<Address> object = referred_object(layout, *word);
     // To 3.10 an argument that a closure refers to stands twice: its own slot is empty, its cell is not.
     if (object) return (**names)[i].cell ? follow_cell(reading, *object) : object;
   }

@@ -137,13 +137,13 @@ Address globals_of(const RuntimeLayout& layout, const FrameCopy& frame) {
       .value_or(Address());
 }
 
-std::string module_of(Reading& reading, const FrameCopy& frame) {
+const std::string& module_of(Reading& reading, const FrameCopy& frame) {
   const RuntimeLayout& layout = reading.layout();
   const Address globals = globals_of(layout, frame);
-  if (globals.is_null()) return {};
   if (auto known = reading.module_names.find(globals); known != reading.module_names.end())
     return known->second;
   std::string& name = reading.module_names[globals];
+  if (globals.is_null()) return name;
   Result<std::uint64_t> flags = object_flags(layout, reading.lasting, globals);
   if (!flags || (*flags & type_flag::dict_subclass) == 0) return name;
   Result<std::optional<Address>> value = find_in_dict(layout, reading.lasting, globals, "__name__");

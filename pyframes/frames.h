@@ -33,6 +33,6 @@ std::optional<std::int64_t> instruction_of(Reading& reading, const FrameCopy& fr
 attach::Address globals_of(const RuntimeLayout& layout, const FrameCopy& frame);
 
 // `__name__` of the frame's globals; empty if that can't be told. Kept for the look.
-std::string module_of(Reading& reading, const FrameCopy& frame);
+const std::string& module_of(Reading& reading, const FrameCopy& frame);
 
 }  // namespace pythreads::pyframes

@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -114,21 +115,29 @@ class HeldLocks {
   // Inside Condition.wait the Condition's lock is not held, though `with condition:` is open further out. A
   // signal handler that runs meanwhile may take it again, further in.
   void find_given_back(const ThreadCopy& thread) {
-    given_back_.clear();
+    const auto [kept, added] = given_back_by_thread_.try_emplace(&thread);
+    given_back_ = &kept->second;
+    if (!added) return;
     for (std::size_t i = 0; i < std::min(thread.frames.size(), max_frames); ++i) {
-      if (code_name(reading_, thread.frames[i].code) != "wait") continue;
-      if (module_of(reading_, thread.frames[i]) != "threading") continue;
+      if (!is_threading_wait(thread.frames[i])) continue;
       const std::optional<Address> self = find_variable(reading_, thread.frames[i], "self");
       const PySyncObject* known = self ? describe_sync_object(reading_, *self) : nullptr;
       if (known != nullptr && known->kind == PySyncKind::condition && !known->lock.is_null())
-        given_back_.emplace_back(i, known->lock);
+        given_back_->emplace_back(i, known->lock);
     }
+  }
+
+  bool is_threading_wait(const FrameCopy& frame) {
+    const auto [known, added] = waits_.try_emplace(frame.code, false);
+    if (added)
+      known->second = code_name(reading_, frame.code) == "wait" && module_of(reading_, frame) == "threading";
+    return known->second;
   }
 
   // Of an RLock the owner field tells.
   bool is_given_back(const PySyncObject& lock, std::optional<std::size_t> frame) const {
     if (lock.owner_field || !frame) return false;
-    return std::any_of(given_back_.begin(), given_back_.end(),
+    return std::any_of(given_back_->begin(), given_back_->end(),
                        [&](const auto& each) { return each.first < *frame && each.second == lock.address; });
   }
 
@@ -191,8 +200,8 @@ class HeldLocks {
   // Waited for, locked, and held by nobody that is sure to.
   void find_unowned() {
     unowned_.clear();
-    for_each_thread([&](const ThreadCopy&, PyThread& thread) {
-      if (!thread.lock_wait) return;
+    for_each_thread([&](const ThreadCopy& copy, PyThread& thread) {
+      if (!thread.lock_wait || is_waiter(copy, thread.lock_wait->object)) return;
       const PySyncObject* known = describe_sync_object(reading_, thread.lock_wait->object);
       const bool lock =
           known != nullptr && (known->kind == PySyncKind::lock || known->kind == PySyncKind::rlock);
@@ -203,6 +212,12 @@ class HeldLocks {
         if (each.trust != PyHoldTrust::likely) unowned_.erase(each.object);
       }
     });
+  }
+
+  // The lock that Condition.wait makes for itself, acquires, and has released by who notifies.
+  bool is_waiter(const ThreadCopy& thread, Address lock) {
+    return !thread.frames.empty() && is_threading_wait(thread.frames.front()) &&
+           find_variable(reading_, thread.frames.front(), "waiter") == lock;
   }
 
   void find_suspended() {
@@ -241,7 +256,10 @@ class HeldLocks {
   const RuntimeCopy& copy_;
   PyRuntimeState& state_;
   std::set<Address> unowned_;
-  std::vector<std::pair<std::size_t, Address>> given_back_;  // of the thread at hand: by which frame
+  using GivenBack = std::vector<std::pair<std::size_t, Address>>;  // by which frame
+  std::unordered_map<const ThreadCopy*, GivenBack> given_back_by_thread_;
+  GivenBack* given_back_ = nullptr;          // of the thread at hand
+  std::unordered_map<Address, bool> waits_;  // code objects: whether it is threading's `wait`
 };
 
 }  // namespace

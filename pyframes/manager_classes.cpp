@@ -269,7 +269,7 @@ class ManagerClass {
   bool has_with(Address code, const Bytecode& bytecode) {
     const Opcodes* opcodes = find_opcodes(reading_.runtime.version);
     const Result<std::shared_ptr<const Code>> head = read_code_head(reading_, code);
-    const std::shared_ptr<const std::vector<std::uint8_t>> table = exception_table_of(reading_, code);
+    const std::shared_ptr<const ExceptionTable> table = exception_table_of(reading_, code);
     if (opcodes == nullptr || !head) return true;
     if (!layout().code.co_exceptiontable.exists()) return has_setup_with(code, bytecode, *opcodes);
     if (!table) return true;

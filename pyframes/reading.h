@@ -26,6 +26,7 @@
 #include "attach/memory.h"
 #include "attach/target.h"
 #include "pyframes/code.h"
+#include "pyframes/exception_table.h"
 #include "pyframes/python_reader.h"
 #include "pyframes/python_state.h"
 #include "pyframes/runtime.h"
@@ -46,6 +47,12 @@ struct SyncType {
   std::string name;       // "threading.Condition"
 };
 
+// In words, as the code object tells (frame_slots.h).
+struct FrameSize {
+  std::size_t variables = 0;    // local variables, cells and free variables
+  std::size_t value_stack = 0;  // behind them
+};
+
 struct Reading {
   const Runtime& runtime;
   attach::Target& target;
@@ -59,7 +66,9 @@ struct Reading {
   // What was already read of this look, by the address in the target.
   std::unordered_map<attach::Address, std::shared_ptr<const Code>> codes{}, code_heads{};
   std::unordered_map<attach::Address, std::string> code_names{};
-  std::unordered_map<attach::Address, std::shared_ptr<const std::vector<std::uint8_t>>> exception_tables{};
+  std::unordered_map<attach::Address, std::shared_ptr<const ExceptionTable>> exception_tables{};
+  std::unordered_map<attach::Address, FrameSize> frame_sizes{};
+  std::unordered_map<attach::Address, PointerField> bound_selves{};  // by type: where a method's self is
   std::map<std::pair<attach::Address, std::int64_t>, SourcePosition> positions{};  // by code and instruction
   std::unordered_map<attach::Address, std::string> module_names{};                 // by f_globals
   std::unordered_map<attach::Address, std::string> type_names{};

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <unordered_set>
 #include <utility>
 
 #include "pyframes/asyncio_tasks.h"
@@ -77,15 +78,15 @@ class Suspended {
   void find_references() {
     std::vector<Root> candidates;
     std::vector<Range> wave;
-    std::set<std::pair<ThreadPlace, Address>> seen;
     const auto head = static_cast<std::uint64_t>(std::max(reading_.layout().object.size, 0));
     for (std::size_t i = 0; i < copy_.interpreters.size(); ++i) {
       const std::vector<ThreadCopy>& threads = copy_.interpreters[i].threads;
       for (std::size_t j = 0; j < threads.size(); ++j) {
+        std::unordered_set<Address> seen;
         const std::size_t count = std::min(threads[j].frames.size(), max_frames);
         for (std::size_t k = 0; k < count && candidates.size() < max_objects; ++k) {
           for (const Address object : objects_in(reading_, threads[j].frames[k])) {
-            if (!seen.insert({{i, j}, object}).second) continue;
+            if (!seen.insert(object).second) continue;
             candidates.push_back({i, j, k, object});
             wave.push_back({object, head});
           }

@@ -36,9 +36,6 @@ class WithBlocks {
   const std::vector<std::int64_t>& handlers() const { return handlers_; }
 
   std::vector<OpenWith> find() {
-    const Result<std::shared_ptr<const Code>> code = read_code_head(reading_, frame_.code);
-    if (!code) return {};
-    code_ = *code;
     if (layout().frame_style == FrameStyle::frame_objects) {
       by_block_stack();
     } else {
@@ -48,9 +45,7 @@ class WithBlocks {
   }
 
   std::vector<OpenWith> find_entered() {
-    const Result<std::shared_ptr<const Code>> code = read_code_head(reading_, frame_.code);
-    if (!code) return {};
-    code_ = *code;
+    if (!read_head()) return {};
     const std::optional<std::int64_t> at = instruction_of(reading_, frame_, *code_);
     if (!at || *at < 0) return {};
     if (layout().frame_style == FrameStyle::frame_objects) {
@@ -63,6 +58,12 @@ class WithBlocks {
 
  private:
   const RuntimeLayout& layout() const { return reading_.layout(); }
+
+  bool read_head() {
+    const Result<std::shared_ptr<const Code>> code = read_code_head(reading_, frame_.code);
+    if (code) code_ = *code;
+    return code.ok();
+  }
 
   // ---- a block that is being entered
 
@@ -85,7 +86,7 @@ class WithBlocks {
 
   // The next instruction is the first of a block. 3.11 to 3.13: the manager lies where its `__exit__` will.
   void entered_by_exception_table(std::int64_t at) {
-    const std::shared_ptr<const std::vector<std::uint8_t>> table = exception_table_of(reading_, frame_.code);
+    const std::shared_ptr<const ExceptionTable> table = exception_table_of(reading_, frame_.code);
     if (!table || table->empty()) return;
     const std::shared_ptr<const Bytecode> bytecode = pyframes::read_bytecode(reading_, frame_.code);
     if (!bytecode) return;
@@ -104,9 +105,9 @@ class WithBlocks {
   std::optional<Address> slot_below(std::uint32_t depth) {
     const Result<FrameSize> size = frame_size(reading_, frame_.code);
     if (!size || depth < 1 || depth > size->value_stack) return std::nullopt;
-    const Result<std::vector<std::uint64_t>> words =
-        read_slots(reading_, frame_slots(layout(), frame_, *size), size->variables + depth - 1, 1);
-    const std::optional<Address> object = words ? referred_object(layout(), words->front()) : std::nullopt;
+    const Result<std::uint64_t> word =
+        read_slot(reading_, frame_slots(layout(), frame_, *size), size->variables + depth - 1);
+    const std::optional<Address> object = word ? referred_object(layout(), *word) : std::nullopt;
     if (!object) return std::nullopt;
     const std::optional<Address> self = bound_self(*object);
     return self ? self : object;
@@ -169,9 +170,10 @@ class WithBlocks {
   // ---- from 3.11
 
   void by_exception_table() {
+    const std::shared_ptr<const ExceptionTable> table = exception_table_of(reading_, frame_.code);
+    if (!table || table->empty() || !read_head()) return;
     const std::optional<std::int64_t> instruction = instruction_of(reading_, frame_, *code_);
-    const std::shared_ptr<const std::vector<std::uint8_t>> table = exception_table_of(reading_, frame_.code);
-    if (!instruction || !table || table->empty()) return;
+    if (!instruction) return;
 
     std::vector<std::int64_t> visited;
     std::int64_t at = *instruction;
@@ -202,24 +204,28 @@ class WithBlocks {
   std::optional<Address> exit_owner(std::uint32_t depth) {
     const Result<FrameSize> size = frame_size(reading_, frame_.code);
     if (!size) return std::nullopt;
-    size_ = *size;
     const std::size_t kept = opcodes_.keeps_manager ? 2 : 1;
-    if (depth < kept || depth > size_.value_stack) return std::nullopt;
-    const Result<std::vector<std::uint64_t>> words =
-        read_slots(reading_, frame_slots(layout(), frame_, size_), size_.variables + depth - kept, kept);
-    if (!words) return std::nullopt;
-    const std::optional<Address> exit = referred_object(layout(), words->front());
+    if (depth < kept || depth > size->value_stack) return std::nullopt;
+    const attach::Range slots = frame_slots(layout(), frame_, *size);
+    const std::size_t exit_slot = size->variables + depth - kept;
+    const Result<std::uint64_t> word = read_slot(reading_, slots, exit_slot);
+    const std::optional<Address> exit = word ? referred_object(layout(), *word) : std::nullopt;
     if (!exit) return std::nullopt;
     if (const std::optional<Address> self = bound_self(*exit)) return self;
-    return opcodes_.keeps_manager ? referred_object(layout(), words->back()) : std::nullopt;
+    if (!opcodes_.keeps_manager) return std::nullopt;
+    const Result<std::uint64_t> manager = read_slot(reading_, slots, exit_slot + 1);
+    return manager ? referred_object(layout(), *manager) : std::nullopt;
   }
 
   std::optional<Address> bound_self(Address method) {
     const Result<Address> type = type_of(layout(), reading_.memory, method);
     if (!type) return std::nullopt;
-    const Result<std::string> name = type_name(layout(), reading_.memory, *type);
-    if (!name) return std::nullopt;
-    const PointerField field = bound_self_field(layout(), *name);
+    const auto [known, added] = reading_.bound_selves.try_emplace(*type);
+    if (added) {
+      const Result<std::string> name = type_name(layout(), reading_.lasting, *type);
+      if (name) known->second = bound_self_field(layout(), *name);
+    }
+    const PointerField field = known->second;
     if (!field.exists()) return std::nullopt;
     const Result<Address> self =
         reading_.memory.read_address(method + static_cast<std::uint64_t>(field.offset));
@@ -242,7 +248,6 @@ class WithBlocks {
   const FrameCopy& frame_;
   const Opcodes& opcodes_;
   std::shared_ptr<const Code> code_;
-  FrameSize size_;
   std::vector<std::uint8_t> bytecode_;
   std::vector<OpenWith> found_;
   std::vector<std::int64_t> handlers_;
@@ -250,7 +255,7 @@ class WithBlocks {
 
 }  // namespace
 
-std::shared_ptr<const std::vector<std::uint8_t>> exception_table_of(Reading& reading, Address code) {
+std::shared_ptr<const ExceptionTable> exception_table_of(Reading& reading, Address code) {
   const auto [known, added] = reading.exception_tables.try_emplace(code);
   if (!added) return known->second;
   const PointerField field = reading.layout().code.co_exceptiontable;
@@ -259,7 +264,7 @@ std::shared_ptr<const std::vector<std::uint8_t>> exception_table_of(Reading& rea
   if (!bytes) return nullptr;
   Result<BytesValue> table = read_bytes(reading.layout(), reading.lasting, *bytes, max_table);
   if (!table || table->cut) return nullptr;
-  return known->second = std::make_shared<const std::vector<std::uint8_t>>(std::move(table->bytes));
+  return known->second = std::make_shared<const ExceptionTable>(parse_exception_table(table->bytes));
 }
 
 std::vector<std::int64_t> open_handlers(Reading& reading, const FrameCopy& frame) {

@@ -27,7 +27,7 @@ struct OpenWith {
 };
 
 // co_exceptiontable (3.11 on); null: it can't be read, or there is none in this version. Kept for the look.
-std::shared_ptr<const std::vector<std::uint8_t>> exception_table_of(Reading& reading, attach::Address code);
+std::shared_ptr<const ExceptionTable> exception_table_of(Reading& reading, attach::Address code);
 
 // The handlers of what the frame is inside of, innermost first, whatever begins them: of `with`, `try …
 // except` and `try … finally`. Offsets in bytes.
