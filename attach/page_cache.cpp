@@ -237,7 +237,8 @@ void PageCache::prefetch(std::span<const Range> ranges) {
     std::uint64_t at = range.begin.value;
     while (at < range.end().value) {
       const std::uint64_t stop = std::min(range.end().value, (page_of(at) + 1) * page_bytes);
-      parts.push_back(Part{at, stop});
+      // Most of what is asked for is there already: not worth sorting.
+      if (find_page(page_of(at)) == nullptr) parts.push_back(Part{at, stop});
       at = stop;
     }
   }

@@ -9,7 +9,6 @@
 #include "pyframes/code.h"
 #include "pyframes/frames.h"
 #include "pyframes/hold_rules.h"
-#include "pyframes/library_modules.h"
 
 namespace pythreads::pyframes {
 namespace {
@@ -20,15 +19,16 @@ using attach::Result;
 class ExplicitHolds {
  public:
   ExplicitHolds(Reading& reading, const FrameCopy& frame) : reading_(reading), frame_(frame) {
+    calls_ = method_calls(reading, frame.code);
+    if (!calls_ || !has_any()) return;
     const Result<std::shared_ptr<const Code>> code = read_code_head(reading, frame.code);
     if (!code) return;
     current_ = instruction_of(reading, frame, **code);
-    if (!current_) return;
-    calls_ = method_calls(reading, frame.code);
     bytecode_ = read_bytecode(reading, frame.code);
   }
 
-  bool known() const { return current_ && calls_ && bytecode_; }
+  // Not where nothing is acquired or released by hand, as in most code.
+  bool known() const { return current_ && bytecode_; }
 
   std::vector<ExplicitHold> find(const std::set<Address>& wanted) {
     for (const std::int64_t handler : open_handlers(reading_, frame_)) in_handler(handler, wanted);
@@ -47,6 +47,12 @@ class ExplicitHolds {
   }
 
  private:
+  bool has_any() const {
+    return std::any_of(calls_->begin(), calls_->end(), [](const MethodCall& call) {
+      return call.method == "acquire" || call.method == "release";
+    });
+  }
+
   std::optional<Address> lock_of(const MethodCall& call) {
     const std::optional<Address> object = evaluate(reading_, frame_, call.object);
     return object ? std::optional(lock_behind(reading_, *object)) : std::nullopt;
@@ -118,7 +124,7 @@ class ExplicitHolds {
 
 std::vector<ExplicitHold> explicit_holds(Reading& reading, const FrameCopy& frame,
                                          const std::set<Address>& wanted) {
-  if (wanted.empty() || is_library_module(module_of(reading, frame))) return {};
+  if (wanted.empty() || is_library_frame(reading, frame)) return {};
   ExplicitHolds holds(reading, frame);
   return holds.known() ? holds.find(wanted) : std::vector<ExplicitHold>{};
 }

@@ -94,11 +94,16 @@ class FrameObjects {
   }
 
  private:
+  // What the tables have for a code object.
+  struct NotedCode {
+    std::vector<const NotedVariable*> variables;
+    std::vector<const NotedFutures*> futures;
+  };
   struct Noted {
     PyThread* thread = nullptr;
     std::size_t index = 0;
     const FrameCopy* frame = nullptr;
-    std::string module, function;
+    const NotedCode* code = nullptr;
   };
 
   void find_noted_frames() {
@@ -109,29 +114,27 @@ class FrameObjects {
         const std::vector<FrameCopy>& frames = threads[j].frames;
         for (std::size_t k = 0; k < frames.size(); ++k) {
           if (k >= max_frames / 2 && k + max_frames / 2 < frames.size()) continue;
-          if (is_noted_code(frames[k].code)) add(states[j], k, frames[k]);
+          const NotedCode& code = noted_code(frames[k]);
+          if (!code.variables.empty()) noted_.push_back({&states[j], k, &frames[k], &code});
         }
       }
     }
   }
 
-  // By its name alone, which is kept for each code object: the globals are asked only where it fits.
-  bool is_noted_code(Address code) {
-    const auto [found, added] = noted_codes_.try_emplace(code, false);
+  const NotedCode& noted_code(const FrameCopy& frame) {
+    const auto [found, added] = noted_codes_.try_emplace(frame.code);
     if (!added) return found->second;
-    const std::string& name = code_name(reading_, code);
-    found->second = std::any_of(noted_variables.begin(), noted_variables.end(),
-                                [&](const NotedVariable& row) { return row.function == name; });
-    return found->second;
-  }
-
-  void add(PyThread& thread, std::size_t index, const FrameCopy& frame) {
-    std::string module = module_of(reading_, frame);
+    // The globals are asked only where the name fits.
     const std::string& name = code_name(reading_, frame.code);
-    const bool is_one =
-        std::any_of(noted_variables.begin(), noted_variables.end(),
-                    [&](const NotedVariable& row) { return row.function == name && row.module == module; });
-    if (is_one) noted_.push_back({&thread, index, &frame, std::move(module), name});
+    for (const NotedVariable& row : noted_variables) {
+      if (row.function == name && row.module == module_of(reading_, frame))
+        found->second.variables.push_back(&row);
+    }
+    for (const NotedFutures& row : noted_futures) {
+      if (row.function == name && module_of(reading_, frame) == "concurrent.futures._base")
+        found->second.futures.push_back(&row);
+    }
+    return found->second;
   }
 
   // The objects' heads, for all of them in one wave.
@@ -146,21 +149,17 @@ class FrameObjects {
   }
 
   void note(const Noted& noted) {
-    for (const NotedVariable& row : noted_variables) {
-      if (row.module != noted.module || row.function != noted.function) continue;
-      std::optional<Address> object = find_variable(reading_, *noted.frame, row.variable);
+    for (const NotedVariable* row : noted.code->variables) {
+      std::optional<Address> object = find_variable(reading_, *noted.frame, row->variable);
       if (!object) continue;
-      if (!row.attribute.empty()) {
+      if (!row->attribute.empty()) {
         const Result<std::optional<Address>> value =
-            find_attribute(reading_.layout(), reading_.memory, *object, row.attribute);
+            find_attribute(reading_.layout(), reading_.memory, *object, row->attribute);
         object = value ? *value : std::nullopt;
       }
-      if (object) add_object(noted, row, follow_weak_reference(*object));
+      if (object) add_object(noted, *row, follow_weak_reference(*object));
     }
-    if (noted.module != "concurrent.futures._base") return;
-    for (const NotedFutures& row : noted_futures) {
-      if (row.function == noted.function) add_futures(noted, row.variable);
-    }
+    for (const NotedFutures* row : noted.code->futures) add_futures(noted, row->variable);
   }
 
   void add_object(const Noted& noted, const NotedVariable& row, Address object) {
@@ -241,7 +240,7 @@ class FrameObjects {
   const RuntimeCopy& copy_;
   PyRuntimeState& state_;
   std::vector<Noted> noted_;
-  std::unordered_map<Address, bool> noted_codes_;
+  std::unordered_map<Address, NotedCode> noted_codes_;
   std::vector<Address> futures_, queues_, loops_;
 };
 

@@ -53,7 +53,10 @@ Result<FrameSize> read_frame_size(Reading& reading, Address code) {
   const std::optional<std::int32_t> stack = copy->get(layout.code.co_stacksize);
   if (!stack || *stack < 0) return no_sizes();
   if (variables > max_slots || static_cast<std::uint64_t>(*stack) > max_slots) return no_sizes();
-  return FrameSize{static_cast<std::size_t>(variables), static_cast<std::size_t>(*stack)};
+  constexpr std::int32_t optimized = 1;  // CO_OPTIMIZED
+  const std::int32_t flags = copy->get(layout.code.co_flags).value_or(optimized);
+  return FrameSize{static_cast<std::size_t>(variables), static_cast<std::size_t>(*stack),
+                   (flags & optimized) != 0};
 }
 
 }  // namespace

@@ -13,9 +13,8 @@ namespace {
 using attach::Address;
 using attach::Result;
 
-constexpr std::int32_t code_is_optimized = 1;  // CO_OPTIMIZED: its locals are fast ones
-constexpr std::uint8_t kind_cell = 0x40;       // CO_FAST_CELL
-constexpr std::uint8_t kind_free = 0x80;       // CO_FAST_FREE
+constexpr std::uint8_t kind_cell = 0x40;  // CO_FAST_CELL
+constexpr std::uint8_t kind_free = 0x80;  // CO_FAST_FREE
 
 Result<std::vector<VariableName>> read_names(Reading& reading, const StructCopy& code, std::size_t count) {
   const RuntimeLayout& layout = reading.layout();
@@ -50,14 +49,6 @@ Result<std::vector<VariableName>> read_names(Reading& reading, const StructCopy&
     }
   }
   return variables;
-}
-
-bool is_optimized(Reading& reading, Address code) {
-  const RuntimeLayout& layout = reading.layout();
-  if (!layout.code.co_flags.exists()) return true;
-  const Result<std::int32_t> flags = reading.lasting.read_value<std::int32_t>(
-      code + static_cast<std::uint64_t>(layout.code.co_flags.offset));
-  return !flags || (*flags & code_is_optimized) != 0;
 }
 
 FrameVariables fast_variables(Reading& reading, const FrameCopy& frame) {
@@ -148,20 +139,22 @@ Result<std::shared_ptr<const std::vector<VariableName>>> variable_names(Reading&
 }
 
 FrameVariables frame_variables(Reading& reading, const FrameCopy& frame) {
-  return is_optimized(reading, frame.code) ? fast_variables(reading, frame) : dict_variables(reading, frame);
+  const Result<FrameSize> size = frame_size(reading, frame.code);
+  return !size || size->fast_locals ? fast_variables(reading, frame) : dict_variables(reading, frame);
 }
 
 std::optional<Address> find_variable(Reading& reading, const FrameCopy& frame, std::string_view name) {
   const RuntimeLayout& layout = reading.layout();
-  if (!is_optimized(reading, frame.code)) {
+  const Result<FrameSize> size = frame_size(reading, frame.code);
+  if (!size) return std::nullopt;
+  if (!size->fast_locals) {
     const Result<std::optional<Address>> dict = locals_dict(reading, frame);
     if (!dict || !*dict) return std::nullopt;
     const Result<std::optional<Address>> value = find_in_dict(layout, reading.memory, **dict, name);
     return value ? *value : std::nullopt;
   }
   const auto names = variable_names(reading, frame.code);
-  const Result<FrameSize> size = frame_size(reading, frame.code);
-  if (!names || !size) return std::nullopt;
+  if (!names) return std::nullopt;
   for (std::size_t i = 0; i < std::min((*names)->size(), size->variables); ++i) {
     if ((**names)[i].name != name) continue;
     const Result<std::uint64_t> word = read_slot(reading, frame_slots(layout, frame, *size), i);
@@ -189,8 +182,10 @@ std::optional<Address> follow_cell(Reading& reading, Address object) {
 void fetch_frame_variables(Reading& reading, const std::vector<const FrameCopy*>& frames) {
   const RuntimeLayout& layout = reading.layout();
   std::vector<attach::Range> wave;
-  for (const FrameCopy* frame : frames)
-    wave.push_back({frame->code, static_cast<std::uint64_t>(std::max(layout.code.size, 0))});
+  for (const FrameCopy* frame : frames) {
+    if (!reading.frame_sizes.contains(frame->code))
+      wave.push_back({frame->code, static_cast<std::uint64_t>(std::max(layout.code.size, 0))});
+  }
   reading.memory.prefetch(wave);
   wave.clear();
   for (const FrameCopy* frame : frames) {

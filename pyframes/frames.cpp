@@ -7,6 +7,7 @@
 
 #include "pyframes/data_stacks.h"
 #include "pyframes/hex.h"
+#include "pyframes/library_modules.h"
 #include "pyframes/objects.h"
 
 namespace pythreads::pyframes {
@@ -153,6 +154,12 @@ const std::string& module_of(Reading& reading, const FrameCopy& frame) {
   Result<StrValue> text = read_str(layout, reading.lasting, **value, max_name_length);
   if (text) name = std::move(text->text);
   return name;
+}
+
+bool is_library_frame(Reading& reading, const FrameCopy& frame) {
+  const auto [known, added] = reading.library_globals.try_emplace(globals_of(reading.layout(), frame), false);
+  if (added) known->second = is_library_module(module_of(reading, frame));
+  return known->second;
 }
 
 std::optional<std::int64_t> instruction_of(Reading& reading, const FrameCopy& frame, const Code& code) {

@@ -9,6 +9,7 @@
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -17,7 +18,6 @@
 #include "pyframes/frame_variables.h"
 #include "pyframes/frames.h"
 #include "pyframes/hold_rules.h"
-#include "pyframes/library_modules.h"
 #include "pyframes/lock_managers.h"
 #include "pyframes/objects.h"
 #include "pyframes/suspended_holds.h"
@@ -40,7 +40,9 @@ class HeldLocks {
       : reading_(reading), copy_(copy), state_(state) {}
 
   void run() {
-    for_each_thread([&](const ThreadCopy& thread, PyThread& into) { find_open_blocks(thread, into); });
+    find_frames_with_blocks();
+    if (reading_.held) fetch_managers(reading_, frames_);
+    for (std::size_t i = 0; i < places_.size(); ++i) find_open_blocks(places_[i], *frames_[i]);
     find_others();
     for_each_thread([](const ThreadCopy&, PyThread& thread) { order(thread.held); });
   }
@@ -80,16 +82,29 @@ class HeldLocks {
     });
   }
 
-  void find_open_blocks(const ThreadCopy& thread, PyThread& into) {
-    find_given_back(thread);
-    const std::size_t count = std::min(thread.frames.size(), max_frames);
-    for (std::size_t i = 0; i < count; ++i) {
-      for (const OpenWith& open : open_with_blocks(reading_, thread.frames[i])) {
-        for (ManagedLock& lock : locks_of_manager(reading_, open.manager)) {
-          doubt_released(thread, i, open, lock);
-          if (may_be_unwinding(reading_, thread, i)) lock.trust = PyHoldTrust::likely;
-          add(into, thread.frames[i], i, open.line, std::move(lock));
-        }
+  struct FramePlace {
+    const ThreadCopy* thread = nullptr;
+    PyThread* into = nullptr;
+    std::size_t index = 0;
+  };
+
+  void find_frames_with_blocks() {
+    for_each_thread([&](const ThreadCopy& thread, PyThread& into) {
+      for (std::size_t i = 0; i < std::min(thread.frames.size(), max_frames); ++i) {
+        if (!may_have_with_blocks(reading_, thread.frames[i])) continue;
+        places_.push_back({&thread, &into, i});
+        frames_.push_back(&thread.frames[i]);
+      }
+    });
+  }
+
+  void find_open_blocks(const FramePlace& place, const FrameCopy& frame) {
+    find_given_back(*place.thread);
+    for (const OpenWith& open : open_with_blocks(reading_, frame)) {
+      for (ManagedLock& lock : locks_of_manager(reading_, open.manager)) {
+        doubt_released(*place.thread, place.index, open, lock);
+        if (may_be_unwinding(reading_, *place.thread, place.index)) lock.trust = PyHoldTrust::likely;
+        add(*place.into, frame, place.index, open.line, std::move(lock));
       }
     }
   }
@@ -102,8 +117,7 @@ class HeldLocks {
     bool released = is_released_inside(reading_, thread.frames[index], lock.object, open);
     for (std::size_t i = index; i > 0 && !released; --i) {
       const FrameCopy& inner = thread.frames[i - 1];
-      if (!is_library_module(module_of(reading_, inner)))
-        released = is_released_inside(reading_, inner, lock.object, {});
+      if (!is_library_frame(reading_, inner)) released = is_released_inside(reading_, inner, lock.object, {});
     }
     if (!released) return;
     lock.trust = PyHoldTrust::likely;
@@ -255,6 +269,8 @@ class HeldLocks {
   Reading& reading_;
   const RuntimeCopy& copy_;
   PyRuntimeState& state_;
+  std::vector<FramePlace> places_;        // frames with blocks …
+  std::vector<const FrameCopy*> frames_;  // … and each itself
   std::set<Address> unowned_;
   using GivenBack = std::vector<std::pair<std::size_t, Address>>;  // by which frame
   std::unordered_map<const ThreadCopy*, GivenBack> given_back_by_thread_;
@@ -268,19 +284,20 @@ void fetch_held_locks(Reading& reading, const RuntimeCopy& copy) {
   const RuntimeLayout& layout = reading.layout();
   const auto code_size = static_cast<std::uint64_t>(std::max(layout.code.size, 0));
   std::vector<Range> codes;
+  std::unordered_set<Address> seen;
   for (const InterpreterCopy& interpreter : copy.interpreters) {
     for (const ThreadCopy& thread : interpreter.threads) {
-      for (const FrameCopy& frame : thread.frames) codes.push_back({frame.code, code_size});
+      for (const FrameCopy& frame : thread.frames) {
+        if (seen.insert(frame.code).second) codes.push_back({frame.code, code_size});
+      }
     }
   }
   reading.memory.prefetch(codes);
   if (!layout.code.co_exceptiontable.exists()) return;
   // Their exception tables; many share the empty one.
   constexpr std::uint64_t most_tables = 256;
-  std::set<Address> seen;
   std::vector<Range> tables;
   for (const Range& code : codes) {
-    if (!seen.insert(code.begin).second) continue;
     const Result<Address> table = reading.memory.read_address(
         code.begin + static_cast<std::uint64_t>(layout.code.co_exceptiontable.offset));
     if (table) tables.push_back({*table, most_tables});

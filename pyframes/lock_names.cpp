@@ -7,6 +7,8 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -49,6 +51,7 @@ class NameSearch {
   void run() {
     collect_wanted();
     if (wanted_.empty()) return;
+    find_parts();
     find_main_module();
     for (const auto& [interpreter, thread] : order_) {
       if (searches_++ >= max_searches || all_named()) break;
@@ -109,9 +112,26 @@ class NameSearch {
     return code && ((*code)->name == "wait" || (*code)->name == "_wait_for_tstate_lock");
   }
 
+  // Once all have a name, nothing more is looked through. The Condition inside of an Event (a Semaphore, a
+  // Queue) that is wanted itself is called after it.
   bool all_named() const {
-    return std::all_of(wanted_.begin(), wanted_.end(),
-                       [](const auto& each) { return each.second.rank <= NameRank::attribute; });
+    return std::all_of(wanted_.begin(), wanted_.end(), [&](const auto& each) {
+      return each.second.rank <= NameRank::attribute || parts_.contains(each.first);
+    });
+  }
+
+  void find_parts() {
+    std::unordered_set<Address> inner;
+    for (const auto& [address, name] : wanted_) {
+      const PySyncObject* object = find_sync_object(state_, address);
+      if (object != nullptr && object->kind != PySyncKind::condition && !object->lock.is_null())
+        inner.insert(object->lock);
+    }
+    for (const auto& [address, name] : wanted_) {
+      const PySyncObject* object = find_sync_object(state_, address);
+      if (object != nullptr && object->kind == PySyncKind::condition && inner.contains(object->lock))
+        parts_.insert(address);
+    }
   }
 
   // ---- candidates for a name
@@ -125,11 +145,6 @@ class NameSearch {
 
   void search_thread(const ThreadCopy& thread) {
     const std::size_t count = std::min(thread.frames.size(), max_frames);
-    if (reading_.held) {
-      std::vector<const FrameCopy*> frames;
-      for (std::size_t i = 0; i < count; ++i) frames.push_back(&thread.frames[i]);
-      fetch_frame_variables(reading_, frames);
-    }
     for (std::size_t i = 0; i < count; ++i) search_frame(thread.frames[i]);
   }
 
@@ -313,7 +328,7 @@ class NameSearch {
 
   void mentions_of(const FrameCopy& frame, std::size_t index, const std::set<Address>& unowned,
                    PyThread& thread) {
-    if (is_library_module(module_of(reading_, frame))) return;
+    if (is_library_frame(reading_, frame)) return;
     const auto mention = [&](Address object, std::string expression) {
       const bool waits = thread.lock_wait && thread.lock_wait->object == object;
       const bool known = std::any_of(thread.mentions.begin(), thread.mentions.end(),
@@ -412,11 +427,12 @@ class NameSearch {
   Reading& reading_;
   const RuntimeCopy& copy_;
   PyRuntimeState& state_;
-  std::map<Address, Name> wanted_;
-  std::map<Address, std::size_t> asked_;
+  std::unordered_map<Address, Name> wanted_;
+  std::unordered_set<Address> parts_;
+  std::unordered_map<Address, std::size_t> asked_;
   std::vector<ThreadAt> order_;
   std::size_t searches_ = 0;
-  std::set<Address> seen_, seen_classes_;
+  std::unordered_set<Address> seen_, seen_classes_;
   std::map<Address, std::string> class_names_;
   std::string main_module_ = "__main__";
 };

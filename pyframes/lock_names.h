@@ -8,6 +8,10 @@
 // then a class's, then an attribute by its class, then an element, then a local variable. A module that ran
 // as a script is named after its file and not `__main__`. Bounds keep the search small: it is given up for
 // the rest, never for owners.
+//
+// All of this is read after the release, from what was kept and else from the live target: a module may have
+// thousands of names, and the target is not held for them. A name is found by the address of an object that
+// a thread waits for or holds; no owner and no verdict hangs on it.
 #pragma once
 
 #include "pyframes/python_state.h"
@@ -16,7 +20,7 @@
 namespace pythreads::pyframes {
 
 // PySyncObject::name of the objects that some thread waits for, and of those that waiting threads hold; and
-// PyThread::mentions. The same walk while held and after. REQUIRES: lock_wait, frame_objects and held of
+// PyThread::mentions. `reading.memory` may be the lasting one. REQUIRES: lock_wait, frame_objects and held of
 // `state`'s threads, and its sync_objects.
 void read_lock_names(Reading& reading, const RuntimeCopy& copy, PyRuntimeState& state);
 

@@ -373,14 +373,17 @@ class LockSearch {
   }
 
   // Objects lie in memory that can be written; most words of a C stack don't lead there.
-  bool may_be_object(Address at) const {
+  bool may_be_object(Address at) {
+    if (last_mapping_ != nullptr && last_mapping_->range.contains(at)) return true;
     const std::vector<attach::Mapping>& mappings = reading_.target.mappings;
     const auto after = std::upper_bound(
         mappings.begin(), mappings.end(), at,
         [](Address address, const attach::Mapping& mapping) { return address < mapping.range.begin; });
     if (after == mappings.begin()) return mappings.empty();
     const attach::Mapping& mapping = *(after - 1);
-    return mapping.range.contains(at) && mapping.readable && mapping.writable;
+    if (!mapping.range.contains(at) || !mapping.readable || !mapping.writable) return false;
+    last_mapping_ = &mapping;
+    return true;
   }
 
   // For all sleepers at once: gather, touch, then look.
@@ -421,6 +424,10 @@ class LockSearch {
     if (fact->unknown_lock) sleeper.unknown_lock = true;
     const PySyncObject* known = describe_sync_object(reading_, object);
     if (known == nullptr || !is_slept_on(*known, asleep_on)) return false;
+    if (reading_.held) {  // only what is touched matters
+      found(sleeper, *known, asleep_on, {}, {});
+      return true;
+    }
     const std::string what = sleeper.parked_on ? "it is parked on the mutex " : "it sleeps on the semaphore ";
     found(sleeper, *known, asleep_on, place.rule,
           what + hex(asleep_on) + ", which is that of the " + kind_words(*known) + " at " + hex(object) +
@@ -459,6 +466,8 @@ class LockSearch {
   const RuntimeCopy& copy_;
   std::vector<Sleeper> sleepers_;
   std::unordered_map<Address, TypeFact> type_facts_;
+  const attach::Mapping* last_mapping_ =
+      nullptr;  // where the last object may lie: the next one is often there
 };
 
 }  // namespace

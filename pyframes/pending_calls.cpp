@@ -9,7 +9,6 @@
 #include "pyframes/bytecode.h"
 #include "pyframes/code.h"
 #include "pyframes/frames.h"
-#include "pyframes/library_modules.h"
 #include "pyframes/sync_objects.h"
 
 namespace pythreads::pyframes {
@@ -83,7 +82,7 @@ void read_pending_calls(Reading& reading, const RuntimeCopy& copy, PyRuntimeStat
       if (looked++ >= max_threads) return;
       std::size_t own = 0;
       for (std::size_t k = 0; k < threads[j].frames.size() && own < max_frames; ++k) {
-        if (is_library_module(module_of(reading, threads[j].frames[k]))) continue;
+        if (is_library_frame(reading, threads[j].frames[k])) continue;
         ++own;
         read_frame(reading, threads[j].frames[k], k, states[j]);
       }

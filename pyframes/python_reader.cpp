@@ -37,7 +37,16 @@ void read_synchronization(Reading& reading, const RuntimeCopy& copy, PyRuntimeSt
   read_critical_sections(reading, copy, state);
   read_pending_calls(reading, copy, state);
   read_sync_objects(reading, state);
-  read_lock_names(reading, copy, state);
+}
+
+void read_names_of_locks(const Reading& reading, const RuntimeCopy& copy, PyRuntimeState& state) {
+  if (!reading.options.locks) return;
+  Reading lasting{.runtime = reading.runtime,
+                  .target = reading.target,
+                  .memory = reading.lasting,
+                  .lasting = reading.lasting,
+                  .options = reading.options};
+  read_lock_names(lasting, copy, state);
 }
 
 // As many interpreters and threads as were copied, with nothing said of them but who they are.
@@ -101,6 +110,7 @@ PyRuntimeState read_python(const Runtime& runtime, const ReadOptions& options, a
   read_gil(reading, copy, state);
   read_thread_states(reading, copy, state);
   read_synchronization(reading, copy, state);
+  read_names_of_locks(reading, copy, state);
   read_triggers(reading, copy, state);
   read_exceptions(reading, copy, state);
   read_thread_names(reading, copy, state);

@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -51,6 +52,14 @@ struct SyncType {
 struct FrameSize {
   std::size_t variables = 0;    // local variables, cells and free variables
   std::size_t value_stack = 0;  // behind them
+  bool fast_locals = true;      // CO_OPTIMIZED: not in a dict, as a module's and a class's
+};
+
+// A handler that an instruction is inside of (with_blocks.h).
+struct CoveringHandler {
+  ExceptionHandler handler;
+  std::int64_t begin = 0;  // the first instruction that it covers, offset in bytes
+  bool of_with = false;
 };
 
 struct Reading {
@@ -67,10 +76,16 @@ struct Reading {
   std::unordered_map<attach::Address, std::shared_ptr<const Code>> codes{}, code_heads{};
   std::unordered_map<attach::Address, std::string> code_names{};
   std::unordered_map<attach::Address, std::shared_ptr<const ExceptionTable>> exception_tables{};
+  // By the address of the instruction that a frame is at: what covers it, and the block that it enters.
+  std::unordered_map<attach::Address, std::vector<CoveringHandler>> covering{};
+  std::unordered_map<attach::Address, std::optional<CoveringHandler>> entering{};
+  std::unordered_map<attach::Address, std::shared_ptr<const std::vector<std::uint8_t>>>
+      co_codes{};  // to 3.10
   std::unordered_map<attach::Address, FrameSize> frame_sizes{};
   std::unordered_map<attach::Address, PointerField> bound_selves{};  // by type: where a method's self is
   std::map<std::pair<attach::Address, std::int64_t>, SourcePosition> positions{};  // by code and instruction
   std::unordered_map<attach::Address, std::string> module_names{};                 // by f_globals
+  std::unordered_map<attach::Address, bool> library_globals{};                     // by f_globals
   std::unordered_map<attach::Address, std::string> type_names{};
   std::unordered_map<attach::Address, std::shared_ptr<const std::vector<VariableName>>> variable_names{};
   std::unordered_map<attach::Address, SyncType> sync_types{};

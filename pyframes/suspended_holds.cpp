@@ -1,9 +1,11 @@
 #include "pyframes/suspended_holds.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <unordered_set>
 #include <utility>
@@ -31,20 +33,38 @@ constexpr std::size_t max_objects = 20'000;   // that are looked at, all togethe
 constexpr std::size_t max_generators = 4096;  // whose frames are read
 constexpr int deepest = 16;                   // generators that wait for generators
 
-std::vector<Address> objects_in(Reading& reading, const FrameCopy& frame) {
-  std::vector<Address> objects;
+// The frame's variables and value stack. `words` is the caller's, so that it is allocated once.
+void read_words(Reading& reading, const FrameCopy& frame, std::vector<std::uint64_t>& words) {
+  words.clear();
   const Result<FrameSize> size = frame_size(reading, frame.code);
-  if (!size) return objects;
-  const Result<std::vector<std::uint64_t>> words =
-      read_slots(reading, frame_slots(reading.layout(), frame, *size), 0,
-                 std::min(size->variables + size->value_stack, max_slots));
-  if (!words) return objects;
-  for (const std::uint64_t word : *words) {
+  if (!size) return;
+  const Range slots = frame_slots(reading.layout(), frame, *size);
+  words.resize(std::min(static_cast<std::size_t>(slots.size / sizeof(std::uint64_t)), max_slots));
+  if (!reading.memory.read(slots.begin, std::as_writable_bytes(std::span(words)))) words.clear();
+}
+
+std::vector<Address> objects_in(Reading& reading, const FrameCopy& frame) {
+  std::vector<std::uint64_t> words;
+  read_words(reading, frame, words);
+  std::vector<Address> objects;
+  for (const std::uint64_t word : words) {
     if (const std::optional<Address> object = referred_object(reading.layout(), word))
       objects.push_back(*object);
   }
   return objects;
 }
+
+// What is asked for again and again is let through about once.
+class RecentAddresses {
+ public:
+  bool is_new(Address at) {
+    Address& kept = kept_[(at.value >> 4 ^ at.value >> 14) % kept_.size()];
+    return std::exchange(kept, at) != at;
+  }
+
+ private:
+  std::array<Address, 4096> kept_{};
+};
 
 PyPlace place_of(Reading& reading, const FrameCopy& frame, int line) {
   if (reading.held || line == 0) return {};
@@ -74,29 +94,55 @@ class Suspended {
   };
   using ThreadPlace = std::pair<std::size_t, std::size_t>;
 
-  // In variables and on value stacks (what a `for` loop iterates over), for all threads in one wave.
-  void find_references() {
-    std::vector<Root> candidates;
-    std::vector<Range> wave;
-    const auto head = static_cast<std::uint64_t>(std::max(reading_.layout().object.size, 0));
+  template <typename Visit>
+  void for_each_frame(Visit visit) {
     for (std::size_t i = 0; i < copy_.interpreters.size(); ++i) {
       const std::vector<ThreadCopy>& threads = copy_.interpreters[i].threads;
       for (std::size_t j = 0; j < threads.size(); ++j) {
-        std::unordered_set<Address> seen;
         const std::size_t count = std::min(threads[j].frames.size(), max_frames);
-        for (std::size_t k = 0; k < count && candidates.size() < max_objects; ++k) {
-          for (const Address object : objects_in(reading_, threads[j].frames[k])) {
-            if (!seen.insert(object).second) continue;
-            candidates.push_back({i, j, k, object});
-            wave.push_back({object, head});
-          }
-        }
+        for (std::size_t k = 0; k < count; ++k) visit(Root{i, j, k, {}}, threads[j].frames[k]);
       }
     }
+  }
+
+  // In variables and on value stacks (what a `for` loop iterates over): which generators there are at all, in
+  // one wave for all threads, and then whose they are.
+  void find_references() {
+    const std::unordered_set<Address> generators = find_generators();
+    if (generators.empty()) return;
+    std::set<std::pair<ThreadPlace, Address>> seen;
+    for_each_frame([&](const Root& place, const FrameCopy& frame) {
+      for (const Address object : objects_in(reading_, frame)) {
+        if (!generators.contains(object)) continue;
+        if (!seen.insert({{place.interpreter, place.thread}, object}).second) continue;
+        roots_.push_back({place.interpreter, place.thread, place.frame, object});
+      }
+    });
+  }
+
+  std::unordered_set<Address> find_generators() {
+    std::vector<Address> objects;
+    std::vector<std::uint64_t> words;
+    const auto recent = std::make_unique<RecentAddresses>();
+    for_each_frame([&](const Root&, const FrameCopy& frame) {
+      if (objects.size() >= max_objects) return;
+      read_words(reading_, frame, words);
+      for (const std::uint64_t word : words) {
+        const std::optional<Address> object = referred_object(reading_.layout(), word);
+        if (object && recent->is_new(*object)) objects.push_back(*object);
+      }
+    });
+    std::sort(objects.begin(), objects.end());
+    objects.erase(std::unique(objects.begin(), objects.end()), objects.end());
+    const auto head = static_cast<std::uint64_t>(std::max(reading_.layout().object.size, 0));
+    std::vector<Range> wave;
+    for (const Address object : objects) wave.push_back({object, head});
     if (reading_.held) reading_.memory.prefetch(wave);
-    for (const Root& each : candidates) {
-      if (is_generator(reading_, each.generator)) roots_.push_back(each);
+    std::unordered_set<Address> generators;
+    for (const Address object : objects) {
+      if (is_generator(reading_, object)) generators.insert(object);
     }
+    return generators;
   }
 
   void find_tasks() {

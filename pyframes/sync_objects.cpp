@@ -436,6 +436,7 @@ void read_sync_objects(Reading& reading, PyRuntimeState& state) {
     }
   }
   state.sync_objects.clear();
+  if (reading.held) return;
   for (const Address address : wanted) {
     if (const PySyncObject* object = describe_sync_object(reading, address))
       state.sync_objects.push_back(*object);

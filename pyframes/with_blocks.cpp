@@ -33,7 +33,33 @@ class WithBlocks {
   WithBlocks(Reading& reading, const FrameCopy& frame, const Opcodes& opcodes)
       : reading_(reading), frame_(frame), opcodes_(opcodes) {}
 
-  const std::vector<std::int64_t>& handlers() const { return handlers_; }
+  // Whether there may be any. As cheap as it can be: most frames have none.
+  bool may_have_any() {
+    if (layout().frame_style == FrameStyle::frame_objects)
+      return frame_.frame.get(layout().frame_object.f_iblock).value_or(0) > 0;
+    const std::vector<CoveringHandler>& handlers = covering_handlers();
+    return std::any_of(handlers.begin(), handlers.end(),
+                       [](const CoveringHandler& each) { return each.of_with; });
+  }
+
+  // The objects that lie where a block's `__exit__` does.
+  std::vector<Address> exits() {
+    std::vector<Address> found;
+    const auto add_exit = [&](std::uint32_t depth) {
+      if (const std::optional<Address> exit = exit_at(depth)) found.push_back(*exit);
+    };
+    if (layout().frame_style == FrameStyle::frame_objects) {
+      for (const StructCopy& block : blocks()) {
+        const std::int32_t level = block.get(layout().try_block.b_level).value_or(0);
+        if (level > 0) add_exit(static_cast<std::uint32_t>(level));
+      }
+    } else {
+      for (const CoveringHandler& each : covering_handlers()) {
+        if (each.of_with) add_exit(each.handler.depth);
+      }
+    }
+    return found;
+  }
 
   std::vector<OpenWith> find() {
     if (layout().frame_style == FrameStyle::frame_objects) {
@@ -45,15 +71,21 @@ class WithBlocks {
   }
 
   std::vector<OpenWith> find_entered() {
-    if (!read_head()) return {};
-    const std::optional<std::int64_t> at = instruction_of(reading_, frame_, *code_);
-    if (!at || *at < 0) return {};
     if (layout().frame_style == FrameStyle::frame_objects) {
-      entered_by_setup(*at);
+      entered_by_setup();
     } else {
-      entered_by_exception_table(*at);
+      entered_by_exception_table();
     }
     return std::move(found_);
+  }
+
+  std::vector<std::int64_t> find_handlers() {
+    if (layout().frame_style == FrameStyle::frame_objects) {
+      by_block_stack();
+    } else {
+      for (const CoveringHandler& each : covering_handlers()) handlers_.push_back(each.handler.target);
+    }
+    return std::move(handlers_);
   }
 
  private:
@@ -69,9 +101,11 @@ class WithBlocks {
 
   // To 3.10 SETUP_WITH calls `__enter__` itself, `__exit__` already lies on the value stack; how deep is not
   // known.
-  void entered_by_setup(std::int64_t at) {
-    if (!read_bytecode() || static_cast<std::size_t>(at) >= bytecode_.size()) return;
-    const std::uint8_t opcode = bytecode_[static_cast<std::size_t>(at)];
+  void entered_by_setup() {
+    if (!read_head()) return;
+    const std::int64_t at = instruction_of(reading_, frame_, *code_).value_or(-1);
+    if (at < 0 || !read_bytecode() || static_cast<std::size_t>(at) >= bytecode_->size()) return;
+    const std::uint8_t opcode = (*bytecode_)[static_cast<std::size_t>(at)];
     if (opcode != opcodes_.setup_with && opcode != opcodes_.setup_async_with) return;
     const Result<FrameSize> size = frame_size(reading_, frame_.code);
     if (!size) return;
@@ -85,29 +119,36 @@ class WithBlocks {
   }
 
   // The next instruction is the first of a block. 3.11 to 3.13: the manager lies where its `__exit__` will.
-  void entered_by_exception_table(std::int64_t at) {
+  void entered_by_exception_table() {
+    const auto [known, added] = reading_.entering.try_emplace(place());
+    if (added) known->second = find_entered_block();
+    if (!known->second) return;
+    const CoveringHandler& block = *known->second;
+    const std::optional<Address> exit =
+        opcodes_.keeps_manager ? exit_owner(block.handler.depth) : slot_below(block.handler.depth);
+    add(exit, block.begin, block.handler.target, line_at(block.handler.target));
+  }
+
+  std::optional<CoveringHandler> find_entered_block() {
     const std::shared_ptr<const ExceptionTable> table = exception_table_of(reading_, frame_.code);
-    if (!table || table->empty()) return;
+    if (!table || table->empty() || !read_head()) return std::nullopt;
+    const std::int64_t at = instruction_of(reading_, frame_, *code_).value_or(-1);
+    if (at < 0) return std::nullopt;
     const std::shared_ptr<const Bytecode> bytecode = pyframes::read_bytecode(reading_, frame_.code);
-    if (!bytecode) return;
+    if (!bytecode) return std::nullopt;
     const auto next = std::find_if(bytecode->instructions.begin(), bytecode->instructions.end(),
                                    [&](const Instruction& each) { return each.at > at; });
-    if (next == bytecode->instructions.end()) return;
+    if (next == bytecode->instructions.end()) return std::nullopt;
     const std::optional<ExceptionHandler> handler = find_handler(*table, next->at);
     const std::optional<ExceptionHandler> current = find_handler(*table, at);
-    if (!handler || (current && current->target == handler->target)) return;
-    if (find_first_covered(*table, handler->target) != next->at || !is_with_handler(handler->target)) return;
-    const std::optional<Address> exit =
-        opcodes_.keeps_manager ? exit_owner(handler->depth) : slot_below(handler->depth);
-    add(exit, next->at, handler->target, line_at(handler->target));
+    if (!handler || (current && current->target == handler->target)) return std::nullopt;
+    if (find_first_covered(*table, handler->target) != next->at || !is_with_handler(handler->target))
+      return std::nullopt;
+    return CoveringHandler{*handler, next->at, true};
   }
 
   std::optional<Address> slot_below(std::uint32_t depth) {
-    const Result<FrameSize> size = frame_size(reading_, frame_.code);
-    if (!size || depth < 1 || depth > size->value_stack) return std::nullopt;
-    const Result<std::uint64_t> word =
-        read_slot(reading_, frame_slots(layout(), frame_, *size), size->variables + depth - 1);
-    const std::optional<Address> object = word ? referred_object(layout(), *word) : std::nullopt;
+    const std::optional<Address> object = stack_object(depth, 1);
     if (!object) return std::nullopt;
     const std::optional<Address> self = bound_self(*object);
     return self ? self : object;
@@ -115,48 +156,62 @@ class WithBlocks {
 
   // ---- to 3.10
 
-  void by_block_stack() {
+  // The block stack, innermost first.
+  std::vector<StructCopy> blocks() {
+    std::vector<StructCopy> found;
     const auto& fields = layout().frame_object;
-    const auto& block_fields = layout().try_block;
     const std::int32_t count = frame_.frame.get(fields.f_iblock).value_or(0);
-    if (count <= 0 || count > max_blocks || !fields.f_blockstack.exists()) return;
-    if (!read_bytecode()) return;
-    const Address blocks = frame_.address + static_cast<std::uint64_t>(fields.f_blockstack.offset);
+    if (count <= 0 || count > max_blocks || !fields.f_blockstack.exists()) return found;
+    const Address first = frame_.address + static_cast<std::uint64_t>(fields.f_blockstack.offset);
+    const std::int32_t size = layout().try_block.size;
     for (std::int32_t i = count - 1; i >= 0; --i) {
-      const Address at =
-          blocks + static_cast<std::uint64_t>(i) * static_cast<std::uint64_t>(block_fields.size);
-      const Result<StructCopy> block = StructCopy::read(reading_.memory, at, block_fields.size);
-      if (!block) return;
-      const std::int32_t type = block->get(block_fields.b_type).value_or(-1);
-      const std::int32_t level = block->get(block_fields.b_level).value_or(-1);
-      std::int64_t handler = block->get(block_fields.b_handler).value_or(-1);
+      Result<StructCopy> block = StructCopy::read(
+          reading_.memory, first + static_cast<std::uint64_t>(i) * static_cast<std::uint64_t>(size), size);
+      if (!block) break;
+      found.push_back(*std::move(block));
+    }
+    return found;
+  }
+
+  void by_block_stack() {
+    const auto& block_fields = layout().try_block;
+    const std::vector<StructCopy> open = blocks();
+    if (open.empty() || !read_bytecode()) return;
+    for (const StructCopy& block : open) {
+      const std::int32_t type = block.get(block_fields.b_type).value_or(-1);
+      const std::int32_t level = block.get(block_fields.b_level).value_or(-1);
+      std::int64_t handler = block.get(block_fields.b_handler).value_or(-1);
       if (layout().instruction_style == InstructionStyle::unit_index) handler *= unit_size;
       if (type != opcodes_.setup_finally || handler < 0) continue;
-      if (static_cast<std::size_t>(handler) >= bytecode_.size()) continue;
+      if (static_cast<std::size_t>(handler) >= bytecode_->size()) continue;
       handlers_.push_back(handler);
       if (level < 1) continue;
-      if (bytecode_[static_cast<std::size_t>(handler)] != opcodes_.with_except_start) continue;
+      if ((*bytecode_)[static_cast<std::size_t>(handler)] != opcodes_.with_except_start) continue;
       const std::int64_t begin = setup_of(handler);
       add(exit_owner(static_cast<std::uint32_t>(level)), begin, handler, line_at(begin));
     }
   }
 
   bool read_bytecode() {
-    const Result<Address> bytes = reading_.lasting.read_address(
-        frame_.code + static_cast<std::uint64_t>(std::max(layout().code.co_code.offset, 0)));
-    if (!bytes || !layout().code.co_code.exists()) return false;
-    Result<BytesValue> value = read_bytes(layout(), reading_.lasting, *bytes, max_table);
-    if (!value || value->cut) return false;
-    bytecode_ = std::move(value->bytes);
-    return true;
+    const auto [known, added] = reading_.co_codes.try_emplace(frame_.code);
+    if (added && layout().code.co_code.exists()) {
+      const Result<Address> bytes = reading_.lasting.read_address(
+          frame_.code + static_cast<std::uint64_t>(layout().code.co_code.offset));
+      Result<BytesValue> value = bytes ? read_bytes(layout(), reading_.lasting, *bytes, max_table)
+                                       : Result<BytesValue>(bytes.error());
+      if (value && !value->cut)
+        known->second = std::make_shared<const std::vector<std::uint8_t>>(std::move(value->bytes));
+    }
+    bytecode_ = known->second;
+    return bytecode_ != nullptr;
   }
 
   // Where the SETUP_WITH is that jumps to this handler.
   std::int64_t setup_of(std::int64_t handler) const {
     std::uint64_t argument = 0;
-    for (std::size_t at = 0; at + 1 < bytecode_.size(); at += unit_size) {
-      const std::uint8_t opcode = bytecode_[at];
-      argument = (argument << 8 | bytecode_[at + 1]) & 0xFFFFFFFFU;
+    for (std::size_t at = 0; at + 1 < bytecode_->size(); at += unit_size) {
+      const std::uint8_t opcode = (*bytecode_)[at];
+      argument = (argument << 8 | (*bytecode_)[at + 1]) & 0xFFFFFFFFU;
       if (opcode == opcodes_.extended_arg) continue;
       const bool in_units = layout().instruction_style == InstructionStyle::unit_index;
       const std::uint64_t target = at + unit_size + argument * (in_units ? unit_size : 1);
@@ -170,24 +225,39 @@ class WithBlocks {
   // ---- from 3.11
 
   void by_exception_table() {
-    const std::shared_ptr<const ExceptionTable> table = exception_table_of(reading_, frame_.code);
-    if (!table || table->empty() || !read_head()) return;
-    const std::optional<std::int64_t> instruction = instruction_of(reading_, frame_, *code_);
-    if (!instruction) return;
+    for (const CoveringHandler& each : covering_handlers()) {
+      if (!each.of_with) continue;
+      add(exit_owner(each.handler.depth), each.begin, each.handler.target, line_at(each.handler.target));
+    }
+  }
 
-    std::vector<std::int64_t> visited;
-    std::int64_t at = *instruction;
-    while (visited.size() < max_blocks && std::find(visited.begin(), visited.end(), at) == visited.end()) {
-      visited.push_back(at);
-      const std::optional<ExceptionHandler> handler = find_handler(*table, at);
-      if (!handler) return;
-      handlers_.push_back(handler->target);
-      if (is_with_handler(handler->target)) {
-        add(exit_owner(handler->depth), find_first_covered(*table, handler->target), handler->target,
-            line_at(handler->target));
-      }
+  Address place() const {
+    return frame_.frame.pointer(layout().interpreter_frame.instr_ptr).value_or(Address());
+  }
+
+  // Innermost first. Many threads stand at one place.
+  const std::vector<CoveringHandler>& covering_handlers() {
+    const auto [known, added] = reading_.covering.try_emplace(place());
+    if (added) known->second = find_covering_handlers();
+    return known->second;
+  }
+
+  std::vector<CoveringHandler> find_covering_handlers() {
+    std::vector<CoveringHandler> found;
+    const std::shared_ptr<const ExceptionTable> table = exception_table_of(reading_, frame_.code);
+    if (!table || table->empty() || !read_head()) return found;
+    std::optional<std::int64_t> at = instruction_of(reading_, frame_, *code_);
+    while (at && found.size() < max_blocks) {
+      const std::optional<ExceptionHandler> handler = find_handler(*table, *at);
+      const bool again = handler && std::any_of(found.begin(), found.end(), [&](const CoveringHandler& each) {
+                           return each.handler.target == handler->target;
+                         });
+      if (!handler || again) break;
+      found.push_back(
+          {*handler, find_first_covered(*table, handler->target), is_with_handler(handler->target)});
       at = handler->target;
     }
+    return found;
   }
 
   // PUSH_EXC_INFO, WITH_EXCEPT_START. Only the second is looked at: neither is ever specialised, but a
@@ -200,23 +270,28 @@ class WithBlocks {
 
   // ---- both
 
-  // Who will be exited: the self of the bound `__exit__` in the slot below `depth`, or the manager beside it.
-  std::optional<Address> exit_owner(std::uint32_t depth) {
+  std::size_t kept_slots() const { return opcodes_.keeps_manager ? 2 : 1; }
+
+  // The object in the slot that lies `below` words below `depth`.
+  std::optional<Address> stack_object(std::uint32_t depth, std::size_t below) {
     const Result<FrameSize> size = frame_size(reading_, frame_.code);
-    if (!size) return std::nullopt;
-    const std::size_t kept = opcodes_.keeps_manager ? 2 : 1;
-    if (depth < kept || depth > size->value_stack) return std::nullopt;
-    const attach::Range slots = frame_slots(layout(), frame_, *size);
-    const std::size_t exit_slot = size->variables + depth - kept;
-    const Result<std::uint64_t> word = read_slot(reading_, slots, exit_slot);
-    const std::optional<Address> exit = word ? referred_object(layout(), *word) : std::nullopt;
-    if (!exit) return std::nullopt;
-    if (const std::optional<Address> self = bound_self(*exit)) return self;
-    if (!opcodes_.keeps_manager) return std::nullopt;
-    const Result<std::uint64_t> manager = read_slot(reading_, slots, exit_slot + 1);
-    return manager ? referred_object(layout(), *manager) : std::nullopt;
+    if (!size || depth < below || depth > size->value_stack) return std::nullopt;
+    const Result<std::uint64_t> word =
+        read_slot(reading_, frame_slots(layout(), frame_, *size), size->variables + depth - below);
+    return word ? referred_object(layout(), *word) : std::nullopt;
   }
 
+  std::optional<Address> exit_at(std::uint32_t depth) { return stack_object(depth, kept_slots()); }
+
+  // Who will be exited: the self of the bound `__exit__` in the slot below `depth`, or the manager beside it.
+  std::optional<Address> exit_owner(std::uint32_t depth) {
+    const std::optional<Address> exit = exit_at(depth);
+    if (!exit) return std::nullopt;
+    if (const std::optional<Address> self = bound_self(*exit)) return self;
+    return opcodes_.keeps_manager ? stack_object(depth, 1) : std::nullopt;
+  }
+
+ public:
   std::optional<Address> bound_self(Address method) {
     const Result<Address> type = type_of(layout(), reading_.memory, method);
     if (!type) return std::nullopt;
@@ -233,6 +308,7 @@ class WithBlocks {
     return *self;
   }
 
+ private:
   int line_at(std::int64_t instruction) const {
     if (reading_.held) return 0;
     const Result<std::shared_ptr<const Code>> code = read_code(reading_, frame_.code);
@@ -248,7 +324,7 @@ class WithBlocks {
   const FrameCopy& frame_;
   const Opcodes& opcodes_;
   std::shared_ptr<const Code> code_;
-  std::vector<std::uint8_t> bytecode_;
+  std::shared_ptr<const std::vector<std::uint8_t>> bytecode_;
   std::vector<OpenWith> found_;
   std::vector<std::int64_t> handlers_;
 };
@@ -270,9 +346,29 @@ std::shared_ptr<const ExceptionTable> exception_table_of(Reading& reading, Addre
 std::vector<std::int64_t> open_handlers(Reading& reading, const FrameCopy& frame) {
   const Opcodes* opcodes = find_opcodes(reading.runtime.version);
   if (opcodes == nullptr) return {};
-  WithBlocks blocks(reading, frame, *opcodes);
-  static_cast<void>(blocks.find());
-  return blocks.handlers();
+  return WithBlocks(reading, frame, *opcodes).find_handlers();
+}
+
+bool may_have_with_blocks(Reading& reading, const FrameCopy& frame) {
+  const Opcodes* opcodes = find_opcodes(reading.runtime.version);
+  return opcodes != nullptr && WithBlocks(reading, frame, *opcodes).may_have_any();
+}
+
+void fetch_managers(Reading& reading, const std::vector<const FrameCopy*>& frames) {
+  const Opcodes* opcodes = find_opcodes(reading.runtime.version);
+  if (opcodes == nullptr) return;
+  constexpr std::uint64_t bytes = 64;  // a bound method, a lock, an instance's head
+  std::vector<attach::Range> methods, managers;
+  for (const FrameCopy* frame : frames) {
+    for (const Address exit : WithBlocks(reading, *frame, *opcodes).exits()) methods.push_back({exit, bytes});
+  }
+  reading.memory.prefetch(methods);
+  for (const attach::Range& method : methods) {
+    const std::optional<Address> self =
+        WithBlocks(reading, *frames.front(), *opcodes).bound_self(method.begin);
+    if (self) managers.push_back({*self, bytes});
+  }
+  reading.memory.prefetch(managers);
 }
 
 std::vector<OpenWith> entered_with_blocks(Reading& reading, const FrameCopy& frame) {

@@ -33,6 +33,12 @@ std::shared_ptr<const ExceptionTable> exception_table_of(Reading& reading, attac
 // except` and `try … finally`. Offsets in bytes.
 std::vector<std::int64_t> open_handlers(Reading& reading, const FrameCopy& frame);
 
+// Whether open_with_blocks may find any, without a look at what the frame refers to.
+bool may_have_with_blocks(Reading& reading, const FrameCopy& frame);
+
+// While held: touches the managers of these frames' blocks, in two waves.
+void fetch_managers(Reading& reading, const std::vector<const FrameCopy*>& frames);
+
 // Innermost first. What can't be read is left out: a block that is missed is not a claim.
 std::vector<OpenWith> open_with_blocks(Reading& reading, const FrameCopy& frame);
 

@@ -1,6 +1,7 @@
 """A target whose threads wait: waiting_threads.py WAY THREADS DEPTH.
 
-WAY is `read` (nobody waits for a lock, each holds one), `lock` (all wait for one lock that the first holds) or `event`.
+WAY is `read` (nobody waits for a lock, each holds one), `lock` (all wait for one lock that the first holds), `lost` (for
+one that nobody is seen to hold) or `event`.
 """
 
 import os
@@ -13,6 +14,7 @@ import scene  # noqa: E402
 
 shared = threading.Lock()
 event = threading.Event()
+lost = threading.Lock()
 
 
 class Worker:
@@ -31,12 +33,19 @@ class Worker:
         with shared:
             return os.read(scene.NEVER, 1)
 
+    def lost(self, depth):
+        if depth > 1:
+            return self.lost(depth - 1)
+        with lost:
+            pass
+
     def event(self, depth):
         if depth > 1:
             return self.event(depth - 1)
         return event.wait()
 
 
+threading.Thread(target=lost.acquire).start()
 threading.stack_size(512 << 10)
 way, threads, deep = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 for number in range(threads - 1):
