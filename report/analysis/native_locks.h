@@ -2,9 +2,10 @@
 // no name and no type; their state tells what they are, and of a mutex exactly who has it.
 //
 // pthread_mutex_t: {lock, count, owner, nusers, kind}; a waiter has set `lock` to 2 and sleeps on it, `owner`
-// is the tid in the target's own pid namespace. pthread_rwlock_t: {readers, writers, wrphase_futex,
+// is the tid in the target's own pid namespace. Of a robust or a priority-inheriting one `lock` itself is the
+// tid, with FUTEX_WAITERS (futex(2)). pthread_rwlock_t: {readers, writers, wrphase_futex,
 // writers_futex, pad, pad, cur_writer}; readers sleep on wrphase_futex, writers on either. Sources: glibc
-// sysdeps/nptl/bits/struct_mutex.h, struct_rwlock.h, nptl/pthread_mutex_lock.c, nptl/pthread_rwlock_common.c,
+// sysdeps/nptl/bits/struct_mutex.h, struct_rwlock.h, nptl/pthreadP.h, nptl/pthread_mutex_lock.c, nptl/pthread_rwlock_common.c,
 // from 2.31 to 2.43.
 #pragma once
 

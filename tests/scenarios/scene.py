@@ -74,7 +74,7 @@ def expect(thread_name, **fields):
     _expected.setdefault(thread_name, {}).update(fields)
 
 
-def _switches():
+def switches():
     """{tid: (state, context switches)} of every thread but this one."""
     looks = {}
     own = threading.get_native_id()
@@ -96,7 +96,7 @@ def wait_until_settled(except_for=(), seconds=60):
     deadline = time.monotonic() + seconds
     before = None
     while True:
-        now = {tid: look for tid, look in _switches().items() if tid not in except_for}
+        now = {tid: look for tid, look in switches().items() if tid not in except_for}
         if now == before and all(state == "S" for state, _ in now.values()):
             return
         if time.monotonic() > deadline:

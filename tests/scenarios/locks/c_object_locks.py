@@ -1,7 +1,7 @@
 """Two threads in one zlib object: the lock inside of it."""
 
 import os
-import threading
+import time
 
 import lock_scene as scene
 
@@ -9,29 +9,26 @@ try:
     import zlib
 except ImportError:
     scene.tell("waiting")
-import io
 
-data = os.urandom(1 << 16)
+chunk = os.urandom(1 << 16) * 8000
 compressor = zlib.compressobj(9)
-busy = threading.Event()
-
-
-class Endless:
-    pass
 
 
 def compress():
-    chunk = data * 8000
-    busy.set()
     compressor.compress(chunk)
 
 
-one = scene.scene.thread(compress, name="one")
-busy.wait()
-import time
+def at_rest(threads):
+    """Those that sleep and did not run meanwhile: GIL or not, only the lock keeps a compressing thread."""
+    before = scene.scene.switches()
+    time.sleep(0.05)
+    now = scene.scene.switches()
+    return [each for each in threads if before.get(each.native_id) == now.get(each.native_id) and now[each.native_id][0] == "S"]
 
-time.sleep(0.2)
-two = scene.scene.thread(compress, name="two")
-time.sleep(0.2)
-scene.waits(two, "c-lock", compressor, None)
+
+started = [scene.scene.thread(compress, name=name) for name in ("one", "two")]
+waiting = []
+while len(waiting) != 1:
+    waiting = at_rest(started)
+scene.waits(waiting[0], "c-lock", compressor, None)
 scene.tell(["running", "waiting"], absent=["deadlock", "possible-deadlock"], settled=False)

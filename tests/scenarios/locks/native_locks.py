@@ -1,4 +1,4 @@
-"""A native mutex, reader-writer lock and condition variable, by ctypes."""
+"""Native mutexes of all makes, reader-writer lock and condition variable, by ctypes."""
 
 import ctypes
 import threading
@@ -12,26 +12,30 @@ inner = ctypes.create_string_buffer(64)
 condition = ctypes.create_string_buffer(64)
 
 
-attributes = ctypes.create_string_buffer(8)
-libc.pthread_mutexattr_init(attributes)
-libc.pthread_mutexattr_setprotocol(attributes, 1)  # PTHREAD_PRIO_INHERIT
-inheriting = ctypes.create_string_buffer(64)
-libc.pthread_mutex_init(inheriting, attributes)
+def made(kind=0, robust=0, protocol=0):
+    attributes = ctypes.create_string_buffer(8)
+    libc.pthread_mutexattr_init(attributes)
+    libc.pthread_mutexattr_settype(attributes, kind)
+    libc.pthread_mutexattr_setrobust(attributes, robust)
+    libc.pthread_mutexattr_setprotocol(attributes, protocol)
+    lock = ctypes.create_string_buffer(64)
+    libc.pthread_mutex_init(lock, attributes)
+    return lock
+
+
+# PTHREAD_MUTEX_NORMAL said expressly, RECURSIVE, ROBUST, PRIO_INHERIT.
+mutexes = [mutex, made(kind=0), made(kind=1), made(robust=1), made(protocol=1), made(kind=1, robust=1, protocol=1)]
 
 
 def hold():
-    libc.pthread_mutex_lock(mutex)
-    libc.pthread_mutex_lock(inheriting)
+    for each in mutexes:
+        libc.pthread_mutex_lock(each)
     libc.pthread_rwlock_wrlock(rwlock)
     scene.rest()
 
 
-def lock():
-    libc.pthread_mutex_lock(mutex)
-
-
-def lock_inheriting():
-    libc.pthread_mutex_lock(inheriting)
+def lock(which):
+    libc.pthread_mutex_lock(which)
 
 
 def read_lock():
@@ -48,8 +52,8 @@ def wait():
 
 
 holder = scene.thread(hold)
-scene.waits(scene.thread(lock), "native-mutex", ctypes.addressof(mutex), holder)
-scene.waits(scene.thread(lock_inheriting), "native-mutex", None, None)
+for each in mutexes:
+    scene.waits(scene.thread(lock, each), "native-mutex", ctypes.addressof(each), holder)
 scene.waits(scene.thread(read_lock), "native-rwlock", ctypes.addressof(rwlock), holder)
 scene.waits(scene.thread(write_lock), "native-rwlock", ctypes.addressof(rwlock), holder)
 scene.waits(scene.thread(wait), "native-condition", None, None)

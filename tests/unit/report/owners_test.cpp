@@ -1,4 +1,8 @@
 #include <gtest/gtest.h>
+#include <linux/futex.h>
+
+#include <cstdint>
+#include <cstring>
 
 #include "report/analysis/analyse.h"
 #include "tests/support/snapshot_builder.h"
@@ -47,6 +51,26 @@ TEST(Owners, ANativeMutexSpeaksOfTidsInItsOwnPidNamespace) {
   bank.snapshot().threads[0].os.namespace_tid = 11;
   bank.snapshot().threads[1].os.namespace_tid = 12;
   EXPECT_EQ(resource_at(findings_of(bank), mutex).owner, (Node{10, 4012}));
+}
+
+TEST(Owners, AMutexThatHoldsATidInItsLockIsOwnedByIt) {
+  for (const std::uint32_t kind : {0x10U, 0x21U, 0x2b0U}) {
+    SnapshotBuilder bank(10);
+    bank.native_thread(11, "one").waits_for_mutex(mutex, 0);
+    bank.native_thread(12, "two").runs();
+    const std::uint32_t words[] = {FUTEX_WAITERS | 12U, 1, 0, 1, kind};
+    std::memcpy(bank.snapshot().threads[0].os.futex->around.data(), words, sizeof words);
+    EXPECT_EQ(resource_at(findings_of(bank), mutex).owner, (Node{10, 12})) << kind;
+  }
+}
+
+TEST(Owners, AMutexOfAKindThatIsNoneIsNoMutex) {
+  SnapshotBuilder bank(10);
+  bank.native_thread(11, "one").waits_for_mutex(mutex, 12);
+  bank.native_thread(12, "two").runs();
+  const std::uint32_t words[] = {2, 0, 12, 1, 0x400};
+  std::memcpy(bank.snapshot().threads[0].os.futex->around.data(), words, sizeof words);
+  EXPECT_EQ(resource_at(findings_of(bank), mutex).kind, "");
 }
 
 TEST(Owners, ATidThatNoThreadHasIsGone) {
