@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "pyframes/block_edges.h"
 #include "pyframes/code.h"
 #include "pyframes/explicit_holds.h"
 #include "pyframes/frame_variables.h"
@@ -69,7 +70,7 @@ class HeldLocks {
     find_suspended();
     find_unowned();
     if (unowned_.empty()) return;
-    for_each_thread([&](const ThreadCopy& thread, PyThread& into) { find_entering(thread, into); });
+    for_each_thread([&](const ThreadCopy& thread, PyThread& into) { find_at_edges(thread, into); });
   }
 
   // Best trust first, and one for each object and frame.
@@ -103,7 +104,7 @@ class HeldLocks {
     for (const OpenWith& open : open_with_blocks(reading_, frame)) {
       for (ManagedLock& lock : locks_of_manager(reading_, open.manager)) {
         doubt_released(*place.thread, place.index, open, lock);
-        if (may_be_unwinding(reading_, *place.thread, place.index)) lock.trust = PyHoldTrust::likely;
+        if (may_be_left(reading_, *place.thread, place.index, open)) lock.trust = PyHoldTrust::likely;
         add(*place.into, frame, place.index, open.line, std::move(lock));
       }
     }
@@ -244,24 +245,15 @@ class HeldLocks {
     }
   }
 
-  // ---- a block that is being entered
+  // ---- at the edge of a block
 
-  // `__enter__` has been called and the block has not begun: a thread that does not sleep for the lock there
-  // has got it, if it sleeps for the GIL; else it may be about to try.
-  void find_entering(const ThreadCopy& thread, PyThread& into) {
+  void find_at_edges(const ThreadCopy& thread, PyThread& into) {
     find_given_back(thread);
     for (std::size_t i = 0; i < std::min(thread.frames.size(), max_frames); ++i) {
-      for (const OpenWith& entered : entered_with_blocks(reading_, thread.frames[i])) {
-        for (ManagedLock& lock : locks_of_manager(reading_, entered.manager)) {
-          if (lock.trust != PyHoldTrust::certain || !unowned_.contains(lock.object)) continue;
-          if (into.lock_wait && into.lock_wait->object == lock.object) continue;
-          const bool got_it = i == 0 && into.waits_for_gil;
-          lock.trust = got_it ? PyHoldTrust::inferred : PyHoldTrust::likely;
-          lock.rule = hold_rule::with_entering;
-          lock.evidence = std::string("one of its frames enters a with block on it") +
-                          (got_it ? ", and waits for the GIL to go on" : ", and does not wait for it");
-          add(into, thread.frames[i], i, entered.line, std::move(lock));
-        }
+      for (EdgeHold& hold : holds_at_block_edge(reading_, thread, i, into.waits_for_gil)) {
+        if (!unowned_.contains(hold.lock.object)) continue;
+        if (into.lock_wait && into.lock_wait->object == hold.lock.object) continue;
+        add(into, thread.frames[i], i, hold.line, std::move(hold.lock));
       }
     }
   }

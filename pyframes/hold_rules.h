@@ -18,6 +18,7 @@ inline constexpr const char* released_inside = "with-block-then-release";
 inline constexpr const char* suspended_generator = "suspended-generator";
 inline constexpr const char* suspended_task = "suspended-task";  // of the asyncio loop that it runs
 inline constexpr const char* with_entering = "with-entering";    // taken, and the block has not begun
+inline constexpr const char* with_leaving = "with-leaving";      // __exit__ has only been called
 inline constexpr const char* try_finally = "try-finally";
 inline constexpr const char* acquired_before = "acquired-before";
 inline constexpr const char* critical_section = "critical-section";  // free-threaded
@@ -25,6 +26,6 @@ inline constexpr const char* critical_section = "critical-section";  // free-thr
 inline constexpr std::array all{with_block,        with_condition,      with_semaphore,  with_module_lock,
                                 generator_manager, exit_stack,          wrapper_exit,    manager_attribute,
                                 released_inside,   suspended_generator, suspended_task,  with_entering,
-                                try_finally,       acquired_before,     critical_section};
+                                with_leaving,      try_finally,         acquired_before, critical_section};
 
 }  // namespace pythreads::pyframes::hold_rule

@@ -64,6 +64,13 @@ constexpr bool is_lock_type_name(std::string_view type_name) {
   return false;
 }
 
+// What a thread that is parked for a mutex has on its stack: whether the mutex was handed over to it, locked.
+// Python/lock.c (struct mutex_entry) at v3.13.0 to v3.15.0.
+struct MutexEntryLayout {
+  IntField handed_off{8};
+};
+inline constexpr MutexEntryLayout mutex_entry_layout{};
+
 // _queue.SimpleQueue: a semaphore and a list to 3.12, a ring of items and the parking lot from 3.13 on.
 // Modules/_queuemodule.c at v3.8.0, v3.13.0.
 struct SimpleQueueLayout {

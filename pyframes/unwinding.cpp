@@ -33,14 +33,18 @@ bool is_closing(Reading& reading, const ThreadCopy& thread) {
   return name && *name == "GeneratorExit";
 }
 
-}  // namespace
-
 bool may_be_unwinding(Reading& reading, const ThreadCopy& thread, std::size_t frame) {
-  if (reading.layout().frame_style == FrameStyle::frame_objects) return false;
   const bool innermost = frame == 0;
   // What a frame that is unwound runs meanwhile was entered from C: finalizers, generators that end.
   if (!innermost && (frame > thread.frames.size() || !thread.frames[frame - 1].entry)) return false;
   return is_raising(reading.layout(), thread) || (!innermost && is_closing(reading, thread));
+}
+
+}  // namespace
+
+bool may_be_left(Reading& reading, const ThreadCopy& thread, std::size_t frame, const OpenWith& block) {
+  if (reading.layout().frame_style == FrameStyle::frame_objects) return false;
+  return block.passed || may_be_unwinding(reading, thread, frame);
 }
 
 }  // namespace pythreads::pyframes

@@ -9,9 +9,12 @@
 #include <cstddef>
 
 #include "pyframes/reading.h"
+#include "pyframes/with_blocks.h"
 
 namespace pythreads::pyframes {
 
-bool may_be_unwinding(Reading& reading, const ThreadCopy& thread, std::size_t frame);
+// The thread says that it is raising, or the frame's own value stack looks as an exception leaves it that
+// went through the block.
+bool may_be_left(Reading& reading, const ThreadCopy& thread, std::size_t frame, const OpenWith& block);
 
 }  // namespace pythreads::pyframes

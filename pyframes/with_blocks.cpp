@@ -99,8 +99,9 @@ class WithBlocks {
 
   // ---- a block that is being entered
 
-  // To 3.10 SETUP_WITH calls `__enter__` itself, `__exit__` already lies on the value stack; how deep is not
-  // known.
+  // To 3.10 SETUP_WITH calls `__enter__` itself, and `__exit__` lies on top of the value stack. How deep that
+  // is is not known: what lies above is stale, and below, down to the innermost block's level, are iterators
+  // of loops.
   void entered_by_setup() {
     if (!read_head()) return;
     const std::int64_t at = instruction_of(reading_, frame_, *code_).value_or(-1);
@@ -109,12 +110,19 @@ class WithBlocks {
     if (opcode != opcodes_.setup_with && opcode != opcodes_.setup_async_with) return;
     const Result<FrameSize> size = frame_size(reading_, frame_.code);
     if (!size) return;
-    const Result<std::vector<std::uint64_t>> words =
-        read_slots(reading_, frame_slots(layout(), frame_, *size), size->variables, size->value_stack);
+    const std::vector<StructCopy> open = blocks();
+    // It has been executed, and another instruction has not: the block is open.
+    if (!open.empty() && setup_of(handler_of(open.front())) == at) return;
+    const std::int32_t level = open.empty() ? 0 : open.front().get(layout().try_block.b_level).value_or(0);
+    if (level < 0 || static_cast<std::size_t>(level) > size->value_stack) return;
+    const auto first = static_cast<std::size_t>(level);
+    const Result<std::vector<std::uint64_t>> words = read_slots(
+        reading_, frame_slots(layout(), frame_, *size), size->variables + first, size->value_stack - first);
     if (!words) return;
     for (const std::uint64_t word : *words) {
       const std::optional<Address> exit = referred_object(layout(), word);
-      if (exit) add(bound_self(*exit), at, at, line_at(at));
+      const std::optional<Address> self = exit ? bound_self(*exit) : std::nullopt;
+      if (self) return add(self, at, at, line_at(at));
     }
   }
 
@@ -173,6 +181,11 @@ class WithBlocks {
     return found;
   }
 
+  std::int64_t handler_of(const StructCopy& block) const {
+    const std::int64_t handler = block.get(layout().try_block.b_handler).value_or(-1);
+    return layout().instruction_style == InstructionStyle::unit_index ? handler * unit_size : handler;
+  }
+
   void by_block_stack() {
     const auto& block_fields = layout().try_block;
     const std::vector<StructCopy> open = blocks();
@@ -180,8 +193,7 @@ class WithBlocks {
     for (const StructCopy& block : open) {
       const std::int32_t type = block.get(block_fields.b_type).value_or(-1);
       const std::int32_t level = block.get(block_fields.b_level).value_or(-1);
-      std::int64_t handler = block.get(block_fields.b_handler).value_or(-1);
-      if (layout().instruction_style == InstructionStyle::unit_index) handler *= unit_size;
+      const std::int64_t handler = handler_of(block);
       if (type != opcodes_.setup_finally || handler < 0) continue;
       if (static_cast<std::size_t>(handler) >= bytecode_->size()) continue;
       handlers_.push_back(handler);
@@ -227,7 +239,8 @@ class WithBlocks {
   void by_exception_table() {
     for (const CoveringHandler& each : covering_handlers()) {
       if (!each.of_with) continue;
-      add(exit_owner(each.handler.depth), each.begin, each.handler.target, line_at(each.handler.target));
+      add(exit_owner(each.handler.depth), each.begin, each.handler.target, line_at(each.handler.target),
+          has_passed(each.handler.depth));
     }
   }
 
@@ -247,6 +260,7 @@ class WithBlocks {
     const std::shared_ptr<const ExceptionTable> table = exception_table_of(reading_, frame_.code);
     if (!table || table->empty() || !read_head()) return found;
     std::optional<std::int64_t> at = instruction_of(reading_, frame_, *code_);
+    if (at && !find_handler(*table, *at)) at = next_covered(*table, *at);
     while (at && found.size() < max_blocks) {
       const std::optional<ExceptionHandler> handler = find_handler(*table, *at);
       const bool again = handler && std::any_of(found.begin(), found.end(), [&](const CoveringHandler& each) {
@@ -258,6 +272,63 @@ class WithBlocks {
       at = handler->target;
     }
     return found;
+  }
+
+  // Jumps and instructions that do nothing are in no entry, for they raise nothing: where they lead to is
+  // inside of the same blocks.
+  std::optional<std::int64_t> next_covered(const ExceptionTable& table, std::int64_t at) {
+    constexpr int farthest = 8;
+    const OpcodeTable* kinds = find_opcode_table(reading_.runtime.version);
+    if (kinds == nullptr || at < 0) return std::nullopt;
+    const Result<std::uint8_t> opcode =
+        reading_.lasting.read_value<std::uint8_t>(code_->instructions + static_cast<std::uint64_t>(at));
+    if (!opcode || !is_transparent(kinds->kind(*opcode))) return std::nullopt;
+    const std::shared_ptr<const Bytecode> bytecode = pyframes::read_bytecode(reading_, frame_.code);
+    if (!bytecode) return std::nullopt;
+    const std::vector<Instruction>& all = bytecode->instructions;
+    for (int step = 0; step < farthest; ++step) {
+      auto place =
+          std::lower_bound(all.begin(), all.end(), at,
+                           [](const Instruction& each, std::int64_t value) { return each.at < value; });
+      if (place == all.end() || place->offset > at) return std::nullopt;
+      if (find_handler(table, place->offset)) return place->offset;
+      const auto next = place + 1;
+      if (!is_transparent(place->op) || next == all.end()) return std::nullopt;
+      const auto distance = static_cast<std::int64_t>(place->argument * unit_size);
+      at = next->offset;
+      if (place->op == Op::jump_forward) at += distance;
+      if (place->op == Op::jump_backward) at -= distance;
+    }
+    return std::nullopt;
+  }
+
+  static bool is_transparent(Op op) {
+    return op == Op::nop || op == Op::jump_forward || op == Op::jump_backward || op == Op::extended_arg;
+  }
+
+  // RERAISE sets the frame's instruction back to what it finds there: the place of the first raise.
+  bool has_passed(std::uint32_t depth) {
+    const Result<FrameSize> size = frame_size(reading_, frame_.code);
+    if (!size || depth >= size->value_stack || !read_head()) return false;
+    const std::optional<std::int64_t> at = instruction_of(reading_, frame_, *code_);
+    const Result<std::uint64_t> word =
+        read_slot(reading_, frame_slots(layout(), frame_, *size), size->variables + depth);
+    if (!at || !word) return false;
+    const std::optional<std::int64_t> pushed = int_of(*word);
+    return pushed && *pushed * static_cast<std::int64_t>(unit_size) == *at;
+  }
+
+  std::optional<std::int64_t> int_of(std::uint64_t word) {
+    constexpr unsigned tag_bits = 2;
+    constexpr std::uint64_t int_tag = 3;
+    if (layout().tagged_stackrefs && (word & int_tag) == int_tag)
+      return static_cast<std::int64_t>(word) >> tag_bits;
+    const std::optional<Address> object = referred_object(layout(), word);
+    const Result<std::uint64_t> flags =
+        object ? object_flags(layout(), reading_.memory, *object) : Result<std::uint64_t>(0);
+    if (!object || !flags || (*flags & type_flag::long_subclass) == 0) return std::nullopt;
+    const Result<IntValue> value = read_int(layout(), reading_.memory, *object);
+    return value ? value->as_int64() : std::nullopt;
   }
 
   // PUSH_EXC_INFO, WITH_EXCEPT_START. Only the second is looked at: neither is ever specialised, but a
@@ -316,8 +387,9 @@ class WithBlocks {
     return find_position(layout().line_table, (*code)->line_table, (*code)->first_line, instruction).line;
   }
 
-  void add(std::optional<Address> manager, std::int64_t begin, std::int64_t handler, int line) {
-    if (manager) found_.push_back({*manager, begin, handler, line});
+  void add(std::optional<Address> manager, std::int64_t begin, std::int64_t handler, int line,
+           bool passed = false) {
+    if (manager) found_.push_back({*manager, begin, handler, line, passed});
   }
 
   Reading& reading_;

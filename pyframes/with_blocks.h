@@ -24,6 +24,9 @@ struct OpenWith {
   std::int64_t begin = 0;    // offset in bytes of the block in the code, …
   std::int64_t handler = 0;  // … and of its handler
   int line = 0;              // of the `with`; 0: not known, or not looked up while the target is held
+  // From 3.11 on: above `__exit__` lies what the interpreter pushes there when an exception of the current
+  // instruction goes to the block's handler, which has then perhaps run already.
+  bool passed = false;
 };
 
 // co_exceptiontable (3.11 on); null: it can't be read, or there is none in this version. Kept for the look.

@@ -2,10 +2,10 @@
 """Random code made of `with`, stopped at random: what open blocks say against the owner fields of RLocks.
 
 with_fuzz.py COMPARE_HOLDS [SLOTS]: live with slots over all interpreters found; without SLOTS 800 on each, with
-PYTHREADS_TEST_ALL 100,000 in all. Fails for 1 % or more missed over all together (2 % of a short run, whose threads start
-and end more often), and for false blocks in more than one slot of two thousand: an exception on its way out of a frame
-seems to be inside for some instructions. (What a dump says of an RLock is less: a block that its owner field speaks
-against is not told.)
+PYTHREADS_TEST_ALL 100,000 in all. Fails for one false hold, and for 1 % or more missed over all together (2 % of a
+short run, whose threads start and end more often); what is missed under a tracer, which is met at the edges of blocks
+most of the time, is printed beside. (A dump says less of an RLock: a block that its owner field speaks against is not
+told.)
 """
 
 import os
@@ -23,7 +23,6 @@ import scoped_target  # noqa: E402
 LOOKS = 100
 WAYS = ["", "", "", "trace", "profile", "monitor"]
 MOST_MISSED, MOST_MISSED_SHORT = 0.01, 0.02
-MOST_FALSE = 0.0005
 
 
 def fuzz(compare, interpreter, seed, how, jit):
@@ -32,7 +31,7 @@ def fuzz(compare, interpreter, seed, how, jit):
     if jit:
         environment["PYTHON_JIT"] = "1"
     target = subprocess.Popen(
-        [*interpreter["command"], str(HERE / "target.py"), str(seed), *([how] if how else [])],
+        [*interpreter["command"], "-Wignore", str(HERE / "target.py"), str(seed), *([how] if how else [])],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, cwd="/", start_new_session=True,
     )
     try:
@@ -81,8 +80,7 @@ def main():
     missed = total[2] / max(1, total[0])
     print(f"{total[0]} slots, {total[1]} false, {100 * missed:.2f} % missed")
     most = MOST_MISSED if total[0] >= 50_000 else MOST_MISSED_SHORT
-    allowed = max(2, MOST_FALSE * total[0])
-    sys.exit(1 if total[1] > allowed or missed >= most or not total[0] else 0)
+    sys.exit(1 if total[1] or missed >= most or not total[0] else 0)
 
 
 if __name__ == "__main__":
