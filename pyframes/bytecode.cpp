@@ -82,7 +82,10 @@ class CallFinder {
       : reading_(reading), code_(code), table_(table) {}
 
   std::vector<MethodCall> find(const Bytecode& bytecode) {
-    for (const Instruction& each : bytecode.instructions) step(each);
+    for (std::size_t i = 0; i < bytecode.instructions.size(); ++i) {
+      if (const std::optional<std::size_t> called = step(bytecode.instructions[i]))
+        found_[*called].may_have_failed = bytecode.instructions[i].argument > 0 && !is_tested(bytecode, i);
+    }
     std::erase_if(found_, [](const MethodCall& call) { return call.call < 0; });
     return std::move(found_);
   }
@@ -90,39 +93,54 @@ class CallFinder {
  private:
   void begin(Expression::Root root, std::uint32_t index) { current_ = Expression{root, index, {}}; }
 
-  void step(const Instruction& each) {
+  // The method that is called here, if it is one.
+  std::optional<std::size_t> step(const Instruction& each) {
     switch (each.op) {
       case Op::load_fast:
-        return begin(Expression::Root::variable, each.argument);
+        begin(Expression::Root::variable, each.argument);
+        break;
       case Op::load_fast_pair:
-        return begin(Expression::Root::variable, each.argument & 15U);
+        begin(Expression::Root::variable, each.argument & 15U);
+        break;
       case Op::load_global:
-        return begin(Expression::Root::global, each.argument >> table_.global_shift);
+        begin(Expression::Root::global, each.argument >> table_.global_shift);
+        break;
       case Op::load_name:
-        return begin(Expression::Root::name, each.argument);
+        begin(Expression::Root::name, each.argument);
+        break;
       case Op::load_deref:
-        return begin(Expression::Root::cell, each.argument);
+        begin(Expression::Root::cell, each.argument);
+        break;
       case Op::load_attr: {
         const std::uint32_t index = each.argument >> table_.attribute_shift;
-        if (table_.attribute_shift > 0 && (each.argument & 1U) != 0) return add_method(index, each);
-        if (current_.root != Expression::Root::none) current_.attributes.push_back(index);
-        return;
+        if (table_.attribute_shift > 0 && (each.argument & 1U) != 0) {
+          add_method(index, each);
+        } else if (current_.root != Expression::Root::none) {
+          current_.attributes.push_back(index);
+        }
+        break;
       }
       case Op::load_method:
-        return add_method(each.argument, each);
+        add_method(each.argument, each);
+        break;
       case Op::call:
         current_ = {};
-        if (!open_.empty()) {
-          if (open_.back()) found_[*open_.back()].call = each.at;
-          open_.pop_back();
-        }
-        return;
+        return called(each);
       case Op::nop:
       case Op::extended_arg:
-        return;
+        break;
       default:
         current_ = {};
     }
+    return std::nullopt;
+  }
+
+  std::optional<std::size_t> called(const Instruction& each) {
+    if (open_.empty()) return std::nullopt;
+    const std::optional<std::size_t> place = open_.back();
+    open_.pop_back();
+    if (place) found_[*place].call = each.at;
+    return place;
   }
 
   void add_method(std::uint32_t index, const Instruction& each) {
@@ -147,6 +165,26 @@ class CallFinder {
 };
 
 }  // namespace
+
+bool is_tested(const Bytecode& bytecode, std::size_t place) {
+  constexpr std::size_t farthest = 3;  // `not`, `is None`, conversion to a bool
+  const std::vector<Instruction>& all = bytecode.instructions;
+  const auto leads_to_branch = [&](std::size_t from) {
+    for (std::size_t i = from; i < std::min(all.size(), from + farthest + 1); ++i) {
+      if (all[i].op == Op::branch) return true;
+      if (all[i].op != Op::other && all[i].op != Op::nop) return false;
+    }
+    return false;
+  };
+  if (leads_to_branch(place + 1)) return true;
+  if (place + 2 >= all.size()) return false;
+  const Instruction &stored = all[place + 1], &loaded = all[place + 2];
+  if (stored.op == Op::load_fast_pair && stored.argument >> 4 == (stored.argument & 15U))
+    return leads_to_branch(place + 2);
+  const bool same =
+      stored.op == Op::other && loaded.op == Op::load_fast && stored.argument == loaded.argument;
+  return same && leads_to_branch(place + 3);
+}
 
 std::shared_ptr<const Bytecode> read_bytecode(Reading& reading, Address code) {
   const auto [known, added] = reading.bytecodes.try_emplace(code);

@@ -46,7 +46,12 @@ struct MethodCall {
   std::string method;
   std::int64_t load = 0;  // where the method is looked up
   std::int64_t call = 0;  // where it is called
+  // It has arguments, and no branch tests what it gives: an `acquire(timeout=1)` that may have failed.
+  bool may_have_failed = false;
 };
+
+// Whether what the call at `place` gives is tested right after it, perhaps out of a variable.
+bool is_tested(const Bytecode& bytecode, std::size_t place);
 
 // All calls of methods with these names, in the order of the code. Kept for the look.
 std::shared_ptr<const std::vector<MethodCall>> method_calls(Reading& reading, attach::Address code);

@@ -32,8 +32,22 @@ class ExplicitHolds {
 
   std::vector<ExplicitHold> find(const std::set<Address>& wanted) {
     for (const std::int64_t handler : open_handlers(reading_, frame_)) in_handler(handler, wanted);
-    for (const MethodCall& call : *calls_) acquired_before(call, wanted);
+    if (!is_library_frame(reading_, frame_)) {
+      for (const MethodCall& call : *calls_) acquired_before(call, wanted);
+    }
     return std::move(found_);
+  }
+
+  // What was released last, of all that the frame acquires and releases.
+  std::vector<Address> released() {
+    std::vector<Address> found;
+    for (const MethodCall& call : *calls_) {
+      if (call.method != "release" || call.call >= *current_) continue;
+      const std::optional<Address> object = lock_of(call);
+      if (!object || std::find(found.begin(), found.end(), *object) != found.end()) continue;
+      if (last_of(*object, 0)->method == "release") found.push_back(*object);
+    }
+    return found;
   }
 
   // The last of acquire and release of the object that stands in [begin, the current instruction).
@@ -80,10 +94,13 @@ class ExplicitHolds {
       });
       // It stands inside the try, and has not come back yet; or it was given back already.
       if (last == nullptr ? acquires : last->method == "release") continue;
-      const bool conditional = branch >= 0 && branch < call.load;
-      add(*object, conditional ? PyHoldTrust::likely : PyHoldTrust::inferred, hold_rule::try_finally,
-          std::string("one of its frames is inside a try whose handler releases it") +
-              (conditional ? ", under a condition" : ""),
+      // A baton is given on by who has not taken it.
+      const char* doubt = last == nullptr                     ? ", and nowhere acquires it"
+                          : last->may_have_failed             ? ", and nothing tells that it was acquired"
+                          : branch >= 0 && branch < call.load ? ", under a condition"
+                                                              : "";
+      add(*object, *doubt != 0 ? PyHoldTrust::likely : PyHoldTrust::inferred, hold_rule::try_finally,
+          std::string("one of its frames is inside a try whose handler releases it") + doubt,
           last != nullptr ? last->call : handler);
     }
   }
@@ -120,13 +137,24 @@ class ExplicitHolds {
   std::vector<ExplicitHold> found_;
 };
 
+// `waiter.acquire()` in Condition.wait and the like: the lock is a part of what the module makes. logging
+// uses locks as a program does.
+bool is_part_of_lock(Reading& reading, const FrameCopy& frame) {
+  return is_library_frame(reading, frame) && module_of(reading, frame) != "logging";
+}
+
 }  // namespace
 
 std::vector<ExplicitHold> explicit_holds(Reading& reading, const FrameCopy& frame,
                                          const std::set<Address>& wanted) {
-  if (wanted.empty() || is_library_frame(reading, frame)) return {};
+  if (wanted.empty() || is_part_of_lock(reading, frame)) return {};
   ExplicitHolds holds(reading, frame);
   return holds.known() ? holds.find(wanted) : std::vector<ExplicitHold>{};
+}
+
+std::vector<Address> released_before(Reading& reading, const FrameCopy& frame) {
+  ExplicitHolds holds(reading, frame);
+  return holds.known() ? holds.released() : std::vector<Address>{};
 }
 
 bool is_released_inside(Reading& reading, const FrameCopy& frame, Address object, const OpenWith& block) {

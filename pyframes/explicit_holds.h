@@ -1,9 +1,9 @@
 // What the code of a frame says of locks that were taken by hand: `acquire()` without a `with`.
 //
 // try … finally (or except) that releases it: the frame is inside, and what the handler gives back the frame
-// has (inferred), unless a branch stands before the release. An `acquire()` before the current place and no
-// `release()` after it: likely, for code may have run in another order than it stands. A call in progress
-// does not count: who waits in `acquire()` has not got it.
+// has (inferred), unless a branch stands before the release, or no acquire before that can't have failed. An
+// `acquire()` before the current place and no `release()` after it: likely, for code may have run in another
+// order than it stands. A call in progress does not count: who waits in `acquire()` has not got it.
 #pragma once
 
 #include <optional>
@@ -24,6 +24,9 @@ struct ExplicitHold {
 // Of the objects in `wanted`.
 std::vector<ExplicitHold> explicit_holds(Reading& reading, const FrameCopy& frame,
                                          const std::set<attach::Address>& wanted);
+
+// What the frame has released by hand, and not acquired again.
+std::vector<attach::Address> released_before(Reading& reading, const FrameCopy& frame);
 
 // Whether the frame released the object by hand since the block began, and did not acquire it again.
 bool is_released_inside(Reading& reading, const FrameCopy& frame, attach::Address object,

@@ -102,6 +102,8 @@ class HeldLocks {
   void find_open_blocks(const FramePlace& place, const FrameCopy& frame) {
     find_given_back(*place.thread);
     for (const OpenWith& open : open_with_blocks(reading_, frame)) {
+      for (const Address object : released_by_manager(reading_, open.manager))
+        opened_[place.thread].insert(object);
       for (ManagedLock& lock : locks_of_manager(reading_, open.manager)) {
         doubt_released(*place.thread, place.index, open, lock);
         if (may_be_left(reading_, *place.thread, place.index, open)) lock.trust = PyHoldTrust::likely;
@@ -115,7 +117,9 @@ class HeldLocks {
   void doubt_released(const ThreadCopy& thread, std::size_t index, const OpenWith& open, ManagedLock& lock) {
     const PySyncObject* known = describe_sync_object(reading_, lock.object);
     if (known == nullptr || known->kind != PySyncKind::lock) return;
-    bool released = is_released_inside(reading_, thread.frames[index], lock.object, open);
+    // Blocks are met from the innermost one outwards.
+    bool released = opened_[&thread].contains(lock.object) ||
+                    is_released_inside(reading_, thread.frames[index], lock.object, open);
     for (std::size_t i = index; i > 0 && !released; --i) {
       const FrameCopy& inner = thread.frames[i - 1];
       if (!is_library_frame(reading_, inner)) released = is_released_inside(reading_, inner, lock.object, {});
@@ -266,6 +270,8 @@ class HeldLocks {
   std::set<Address> unowned_;
   using GivenBack = std::vector<std::pair<std::size_t, Address>>;  // by which frame
   std::unordered_map<const ThreadCopy*, GivenBack> given_back_by_thread_;
+  // What managers further in released when they were entered.
+  std::unordered_map<const ThreadCopy*, std::unordered_set<Address>> opened_;
   GivenBack* given_back_ = nullptr;          // of the thread at hand
   std::unordered_map<Address, bool> waits_;  // code objects: whether it is threading's `wait`
 };

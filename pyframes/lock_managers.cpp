@@ -7,7 +7,9 @@
 #include <string_view>
 #include <utility>
 
+#include "pyframes/bound_method.h"
 #include "pyframes/deque_items.h"
+#include "pyframes/explicit_holds.h"
 #include "pyframes/hex.h"
 #include "pyframes/hold_rules.h"
 #include "pyframes/manager_classes.h"
@@ -79,6 +81,25 @@ class Managers {
         return of_own_class(manager, *type, depth);
     }
     return {};
+  }
+
+  std::vector<Address> released_by(Address manager, Address type) {
+    switch (kind_of(type)) {
+      case ManagerKind::generator: {
+        const std::optional<Address> generator = attribute(manager, "gen");
+        const std::optional<FrameCopy> frame =
+            generator ? suspended_frame(reading_, *generator) : std::nullopt;
+        return frame ? released_before(reading_, *frame) : std::vector<Address>{};
+      }
+      case ManagerKind::own: {
+        const Result<std::uint64_t> flags = type_flags(layout(), reading_.lasting, type);
+        if (!flags || (*flags & type_flag::heap_type) == 0 || (*flags & type_flag::type_subclass) != 0)
+          return {};
+        return released_by_enter(reading_, manager, type);
+      }
+      default:
+        return {};
+    }
   }
 
  private:
@@ -189,13 +210,12 @@ class Managers {
       const Result<Items> pair = read_tuple(layout(), reading_.memory, entry, 2);
       if (!pair || pair->items.size() != 2) continue;
       std::vector<ManagedLock> locks;
-      if (const std::optional<Address> self = self_of(pair->items[1])) {
-        locks = locks_of(*self, depth + 1);
+      if (const std::optional<BoundMethod> exit = read_bound_method(reading_, pair->items[1])) {
+        locks = locks_of(exit->self, depth + 1);
       } else {
         for (const Address cell : closure_of(reading_, pair->items[1])) {
-          const std::optional<Address> released = self_of(cell);
-          if (!released || !is_method_named(cell, "release")) continue;
-          locks = locks_of(*released, depth + 1);
+          const std::optional<BoundMethod> released = read_bound_method(reading_, cell);
+          if (released && released->name == "release") locks = locks_of(released->self, depth + 1);
         }
       }
       for (ManagedLock& lock : locks) {
@@ -207,32 +227,6 @@ class Managers {
       }
     }
     return held;
-  }
-
-  std::optional<Address> self_of(Address method) {
-    const Result<Address> type = type_of(layout(), reading_.memory, method);
-    const Result<std::string> name =
-        type ? type_name(layout(), reading_.lasting, *type) : Result<std::string>(type.error());
-    if (!name) return std::nullopt;
-    const PointerField field = bound_self_field(layout(), *name);
-    if (!field.exists()) return std::nullopt;
-    const Result<Address> self = reading_.memory.read_address(method + at(field));
-    return self && !self->is_null() ? std::optional(*self) : std::nullopt;
-  }
-
-  // A method written in C, by the name in its definition; one of Python by its function's.
-  bool is_method_named(Address method, std::string_view name) {
-    if (layout().builtin_function.m_ml.exists() && layout().method_def.ml_name.exists()) {
-      const Result<Address> definition =
-          reading_.memory.read_address(method + at(layout().builtin_function.m_ml));
-      const Result<Address> text =
-          definition ? reading_.lasting.read_address(*definition + at(layout().method_def.ml_name))
-                     : definition;
-      const Result<std::string> found =
-          text ? reading_.lasting.read_c_string(*text, 64) : Result<std::string>(text.error());
-      if (found && *found == name) return true;
-    }
-    return false;
   }
 
   // ---- a program's own class
@@ -285,14 +279,32 @@ std::vector<ManagedLock> locks_of_manager(Reading& reading, Address manager, int
   return Managers(reading).locks_of(manager, depth);
 }
 
+std::vector<Address> released_by_manager(Reading& reading, Address manager) {
+  const Result<Address> type = type_of(reading.layout(), reading.memory, manager);
+  if (!type || type->is_null() || describe_sync_object(reading, manager) != nullptr) return {};
+  return Managers(reading).released_by(manager, *type);
+}
+
 Address lock_behind(Reading& reading, Address object) {
   if (const PySyncObject* known = describe_sync_object(reading, object))
     return known->kind == PySyncKind::condition && !known->lock.is_null() ? known->lock : object;
   const Result<std::optional<Address>> inner =
       find_attribute(reading.layout(), reading.memory, object, "_semlock");
-  if (!inner || !*inner) return object;
-  const PySyncObject* known = describe_sync_object(reading, **inner);
-  return known != nullptr && known->kind == PySyncKind::sem_lock ? **inner : object;
+  if (inner && *inner) {
+    const PySyncObject* known = describe_sync_object(reading, **inner);
+    if (known != nullptr && known->kind == PySyncKind::sem_lock) return **inner;
+  }
+  const Result<Address> type = type_of(reading.layout(), reading.memory, object);
+  const Result<std::uint64_t> flags =
+      type ? type_flags(reading.layout(), reading.lasting, *type) : Result<std::uint64_t>(type.error());
+  if (!flags || (*flags & type_flag::heap_type) == 0 || (*flags & type_flag::type_subclass) != 0)
+    return object;
+  const auto [known, added] = reading.released_by_objects.try_emplace(object);
+  if (added) known->second = released_by_method(reading, object, *type, "release");
+  if (!known->second) return object;
+  const PySyncObject* lock = describe_sync_object(reading, *known->second);
+  if (lock == nullptr) return object;
+  return lock->kind == PySyncKind::condition && !lock->lock.is_null() ? lock->lock : lock->address;
 }
 
 }  // namespace pythreads::pyframes

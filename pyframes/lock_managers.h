@@ -30,8 +30,12 @@ struct ManagedLock {
 // few levels.
 std::vector<ManagedLock> locks_of_manager(Reading& reading, attach::Address manager, int depth = 0);
 
+// What the manager released when it was entered and will take again: `with unlocked(lock):` inside of `with
+// lock:`.
+std::vector<attach::Address> released_by_manager(Reading& reading, attach::Address manager);
+
 // The lock that an object's `acquire()` takes, where that is another: a Condition's, a multiprocessing
-// wrapper's. Else the object itself.
+// wrapper's, that of a class whose `release` releases one. Else the object itself.
 attach::Address lock_behind(Reading& reading, attach::Address object);
 
 }  // namespace pythreads::pyframes

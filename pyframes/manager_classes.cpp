@@ -69,6 +69,7 @@ struct Mention {
   bool global = false;
   std::vector<std::string> names;  // a, b; of a global its own name first
   std::int64_t at = 0;
+  bool may_fail = false;  // it is called with arguments, and what it gives is not tested
 };
 
 struct Method {
@@ -105,12 +106,35 @@ class ManagerClass {
       if (!object) continue;
       const auto known = std::find_if(found.begin(), found.end(),
                                       [&](const GivenBack& each) { return each.object == *object; });
-      const bool sure = change.sure || taken_by_enter(change);
+      const bool sure = is_taken_by_enter(change);
       if (known == found.end()) {
         found.push_back({*object, text_of(change.names), sure});
       } else {
         known->sure |= sure;
       }
+    }
+    return found;
+  }
+
+  // What `name` releases, if nothing else is released by it.
+  std::optional<Address> only_release_of(std::string_view name) {
+    std::vector<Change> changes;
+    collect(type_, name, 0, changes);
+    std::optional<Address> only;
+    for (std::size_t i = 0; i < changes.size(); ++i) {
+      const std::optional<Address> object = changes[i].release ? value_of(changes[i]) : std::nullopt;
+      if (!object || acquired_in_same(changes, i)) continue;
+      if (only && *only != *object) return std::nullopt;
+      only = object;
+    }
+    return only;
+  }
+
+  std::vector<Address> released_by_enter() {
+    std::vector<Address> found;
+    for (const Change& each : enter()) {
+      const std::optional<Address> object = each.release ? value_of(each) : std::nullopt;
+      if (object) found.push_back(*object);
     }
     return found;
   }
@@ -138,6 +162,7 @@ class ManagerClass {
     Address function;
     std::int64_t at = 0;
     bool sure = false;  // no branch before it
+    bool may_fail = false;
   };
 
   const RuntimeLayout& layout() const { return reading_.layout(); }
@@ -150,19 +175,24 @@ class ManagerClass {
     });
   }
 
-  // What `__enter__` does last to it is to take it, and nothing stands between.
-  bool taken_by_enter(const Change& release) {
+  const std::vector<Change>& enter() {
     if (!enter_read_) {
       enter_read_ = true;
       for (const char* name : {"__enter__", "__aenter__"}) {
         if (enter_.empty()) collect(type_, name, 0, enter_);
       }
     }
+    return enter_;
+  }
+
+  // What `__enter__` does last to it is to take it, which can't fail; and either that or its release stands
+  // behind no branch.
+  bool is_taken_by_enter(const Change& release) {
     const Change* last = nullptr;
-    for (const Change& each : enter_) {
+    for (const Change& each : enter()) {
       if (each.global == release.global && each.names == release.names) last = &each;
     }
-    return last != nullptr && !last->release && last->sure;
+    return last != nullptr && !last->release && !last->may_fail && (last->sure || release.sure);
   }
 
   // In the order of the code; a method that is called stands behind all of its caller.
@@ -184,6 +214,7 @@ class ManagerClass {
         change.function = method->function;
         change.at = mention.at;
         change.sure = certain;
+        change.may_fail = mention.may_fail;
         into.push_back(std::move(change));
       } else if (!mention.global && mention.names.size() == 1 && last != name) {
         collect(type_, last, depth + 1, into, certain);
@@ -221,8 +252,16 @@ class ManagerClass {
         method.mentions.push_back(std::move(*current));
       current.reset();
     };
-    for (const Instruction& each : bytecode.instructions) {
+    bool just_ended = false;  // the last mention, and its call has not come yet
+    for (std::size_t i = 0; i < bytecode.instructions.size(); ++i) {
+      const Instruction& each = bytecode.instructions[i];
+      const std::size_t before = method.mentions.size();
       switch (each.op) {
+        case Op::call:
+          end();
+          if (just_ended) method.mentions.back().may_fail = each.argument > 0 && !is_tested(bytecode, i);
+          just_ended = false;
+          break;
         case Op::load_fast:
         case Op::load_fast_pair:
           end();
@@ -251,6 +290,7 @@ class ManagerClass {
         default:
           end();
       }
+      just_ended = each.op != Op::call && (just_ended || method.mentions.size() > before);
     }
     end();
   }
@@ -343,6 +383,15 @@ std::optional<Address> slot_of(Reading& reading, Address object, Address descrip
 
 std::vector<GivenBack> given_back_by_exit(Reading& reading, Address manager, Address type) {
   return ManagerClass(reading, manager, type).given_back();
+}
+
+std::vector<Address> released_by_enter(Reading& reading, Address manager, Address type) {
+  return ManagerClass(reading, manager, type).released_by_enter();
+}
+
+std::optional<Address> released_by_method(Reading& reading, Address object, Address type,
+                                          std::string_view method) {
+  return ManagerClass(reading, object, type).only_release_of(method);
 }
 
 std::vector<GivenBack> named_by_exit(Reading& reading, Address manager, Address type) {

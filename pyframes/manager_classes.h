@@ -4,8 +4,8 @@
 // No code runs: the class's methods are read. An attribute counts whose `release`, `__exit__` or `__aexit__`
 // is named in `__exit__`, or in a method of its own that `__exit__` names, or in a base's `__exit__` where it
 // calls that. One that the same method acquires before gives nothing back in sum (subprocess.Popen does so
-// with its `_waitpid_lock`). Where the release stands behind a branch it is sure only if `__enter__` takes
-// the attribute before any branch.
+// with its `_waitpid_lock`). It is sure only if `__enter__` takes the same attribute, by a call that can't
+// fail, and if no branch stands before the one or the other.
 #pragma once
 
 #include <optional>
@@ -27,6 +27,15 @@ struct GivenBack {
 
 // Empty: the class has no `__exit__` of Python, or it gives nothing back that could be told.
 std::vector<GivenBack> given_back_by_exit(Reading& reading, attach::Address manager, attach::Address type);
+
+// What lies where `__enter__` releases something: a manager that opens what another keeps closed.
+std::vector<attach::Address> released_by_enter(Reading& reading, attach::Address manager,
+                                               attach::Address type);
+
+// What the class's own method of that name releases (`Guard.release` does `self._lock.release()`); none:
+// nothing, or more than one thing.
+std::optional<attach::Address> released_by_method(Reading& reading, attach::Address object,
+                                                  attach::Address type, std::string_view method);
 
 // The attributes that `__exit__` itself names without a `with` of its own, whatever it does with them.
 std::vector<GivenBack> named_by_exit(Reading& reading, attach::Address manager, attach::Address type);

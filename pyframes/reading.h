@@ -93,6 +93,8 @@ struct Reading {
   std::unordered_map<attach::Address, std::shared_ptr<const Bytecode>> bytecodes{};
   std::unordered_map<attach::Address, std::shared_ptr<const std::vector<MethodCall>>> method_calls{};
   std::unordered_map<attach::Address, std::vector<attach::Address>> code_name_tuples{};  // co_names
+  std::unordered_map<attach::Address, std::optional<attach::Address>>
+      released_by_objects{};                                    // lock_managers.h
   std::unordered_map<attach::Address, bool> generator_types{};  // whether objects of the type are generators
   std::unordered_set<attach::Address> stack_frames{};  // all frames that stand on some thread's stack
   attach::Address code_type{};                         // PyCode_Type, once an object of it was seen
