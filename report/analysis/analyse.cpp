@@ -59,9 +59,10 @@ Findings analyse(std::span<const Snapshot> snapshots) {
       finding.trigger = trigger_of(thread);
       process.threads.push_back(std::move(finding));
     }
-    std::vector<Edge> edges = build_wait_graph(snapshot, threads, classified, process);
-    findings.edges.insert(findings.edges.end(), std::make_move_iterator(edges.begin()),
-                          std::make_move_iterator(edges.end()));
+    WaitGraph graph = build_wait_graph(snapshot, threads, classified, process);
+    findings.edges.insert(findings.edges.end(), std::make_move_iterator(graph.edges.begin()),
+                          std::make_move_iterator(graph.edges.end()));
+    findings.ways_out.insert(findings.ways_out.end(), graph.ways_out.begin(), graph.ways_out.end());
   }
 
   std::vector<JudgedProcess> judged;

@@ -33,6 +33,14 @@ std::vector<Edge> edges_that_count(const ThreadIndex& index, std::span<const Edg
   return counting;
 }
 
+std::vector<WayOut> ways_that_count(const ThreadIndex& index, std::span<const WayOut> ways_out) {
+  std::vector<WayOut> counting;
+  for (const WayOut& each : ways_out) {
+    if (index.knows(each.from) && index.knows(each.by)) counting.push_back(each);
+  }
+  return counting;
+}
+
 std::vector<Node> find_never_woken(std::span<const JudgedProcess> processes) {
   std::vector<Node> never;
   for (const JudgedProcess& process : processes) {
@@ -79,7 +87,8 @@ CauseList::CauseList(std::span<const JudgedProcess> processes, const ThreadIndex
       index_(index),
       findings_(findings),
       edges_(edges_that_count(index, findings.edges)),
-      stuck_(stuck_edges(edges_, find_never_woken(processes))),
+      ways_out_(ways_that_count(index, findings.ways_out)),
+      stuck_(stuck_edges(edges_, ways_out_, find_never_woken(processes))),
       waits_for_(stuck_, Along::forward),
       stuck_behind_(stuck_, Along::backward),
       all_behind_(edges_, Along::backward) {}
@@ -89,6 +98,14 @@ std::span<const Edge> CauseList::stuck_from(Node node) const {
   const auto after = [](Node at, const Edge& edge) { return at < edge.from; };
   const auto begin = std::lower_bound(stuck_.begin(), stuck_.end(), node, before);
   return {begin, std::upper_bound(begin, stuck_.end(), node, after)};
+}
+
+std::vector<Node> CauseList::ways_out_of(std::span<const Node> nodes) const {
+  std::vector<Node> found;
+  for (const WayOut& each : ways_out_) {
+    if (std::find(nodes.begin(), nodes.end(), each.from) != nodes.end()) found.push_back(each.by);
+  }
+  return found;
 }
 
 void CauseList::add(const CauseDraft& draft) {

@@ -22,6 +22,8 @@ class CauseList {
   std::span<const Edge> edges() const { return edges_; }  // those that count, by `from`
   std::span<const Edge> stuck() const { return stuck_; }  // the same between stuck threads
   std::span<const Edge> stuck_from(Node node) const;
+  // Who might end the waits of these threads; stuck as well, if these are.
+  std::vector<Node> ways_out_of(std::span<const Node> nodes) const;
 
   const Reach& waits_for() const { return waits_for_; }  // along the edges between stuck threads
 
@@ -36,7 +38,9 @@ class CauseList {
   std::span<const JudgedProcess> processes_;
   const ThreadIndex& index_;
   Findings& findings_;
-  std::vector<Edge> edges_, stuck_;
+  std::vector<Edge> edges_;
+  std::vector<WayOut> ways_out_;
+  std::vector<Edge> stuck_;
   Reach waits_for_, stuck_behind_, all_behind_;
   std::set<Node> explained_;
 };

@@ -105,6 +105,13 @@ struct Edge {
   bool any_of = false;
 };
 
+// `by` may come to a call that ends the wait of `from`, though it is not known to own what that waits for:
+// then `from` is stuck only if `by` is. It claims nothing, it only keeps a claim from being made, and is not
+// shown.
+struct WayOut {
+  Node from, by;
+};
+
 struct Cause {
   std::string kind;  // the contract's causes.kind
   Certainty certainty = Certainty::possible;
@@ -133,6 +140,7 @@ struct Findings {
   std::vector<ProcessFindings> processes;
   std::vector<Cause> causes;
   std::vector<Edge> edges;
+  std::vector<WayOut> ways_out;
   std::vector<std::vector<Node>> cycles;
 };
 

@@ -113,6 +113,10 @@ class Knots {
     if (causes_.waits_for().nodes().size() > knot.members.size()) {
       for (const Node node : causes_.waits_for().from(knot.members)) add(node);
     }
+    // Who could end it and is stuck as well: by what keeps these.
+    const std::vector<Node> others = causes_.ways_out_of(knot.members);
+    for (const Node node : others) add(node);
+    for (const Node node : causes_.waits_for().from(others)) add(node);
     return grade;
   }
 

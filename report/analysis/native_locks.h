@@ -5,8 +5,8 @@
 // is the tid in the target's own pid namespace. Of a robust or a priority-inheriting one `lock` itself is the
 // tid, with FUTEX_WAITERS (futex(2)). pthread_rwlock_t: {readers, writers, wrphase_futex,
 // writers_futex, pad, pad, cur_writer}; readers sleep on wrphase_futex, writers on either. Sources: glibc
-// sysdeps/nptl/bits/struct_mutex.h, struct_rwlock.h, nptl/pthreadP.h, nptl/pthread_mutex_lock.c, nptl/pthread_rwlock_common.c,
-// from 2.31 to 2.43.
+// sysdeps/nptl/bits/struct_mutex.h, struct_rwlock.h, nptl/pthreadP.h, nptl/pthread_mutex_lock.c,
+// nptl/pthread_rwlock_common.c, from 2.31 to 2.43.
 #pragma once
 
 #include <sys/types.h>

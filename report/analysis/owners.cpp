@@ -267,12 +267,27 @@ class Owners {
       set_owner(resource, threads_[thread], certainty_of(held->trust), {held->rule, held->evidence});
       return;
     }
-    // A Lock has one holder. Where several seem to hold it, none is believed.
+    // A Lock has one holder. Where several seem to hold it, one whose block is open is likely the one, and of
+    // two such none is believed.
+    const auto is_certain = [](const auto& each) { return each.second->trust == PyHoldTrust::certain; };
+    if (std::count_if(sure.begin(), sure.end(), is_certain) == 1) {
+      const auto& [thread, held] = *std::find_if(sure.begin(), sure.end(), is_certain);
+      set_owner(resource, threads_[thread], Certainty::likely,
+                {held->rule, held->evidence + "; but another thread seems to hold it as well"});
+    }
     for (const auto& [thread, held] : all) {
-      resource.candidates.push_back({findings_.threads[thread].node, {held->rule, held->evidence}});
-      for (Hold& hold : findings_.threads[thread].holds) {
-        if (hold.resource == resource.id) hold.certainty = std::min(hold.certainty, Certainty::likely);
+      if (resource.owner == findings_.threads[thread].node) {
+        doubt(thread, resource);
+        continue;
       }
+      resource.candidates.push_back({findings_.threads[thread].node, {held->rule, held->evidence}});
+      doubt(thread, resource);
+    }
+  }
+
+  void doubt(std::size_t thread, const Resource& resource) {
+    for (Hold& hold : findings_.threads[thread].holds) {
+      if (hold.resource == resource.id) hold.certainty = std::min(hold.certainty, Certainty::likely);
     }
   }
 

@@ -6,8 +6,16 @@
 
 namespace pythreads::report {
 
-std::vector<Edge> stuck_edges(std::span<const Edge> edges, std::span<const Node> never_woken) {
-  const Reach waits(edges, Along::forward);
+std::vector<Edge> stuck_edges(std::span<const Edge> edges, std::span<const WayOut> ways_out,
+                              std::span<const Node> never_woken) {
+  std::vector<Edge> ways(edges.begin(), edges.end());
+  for (const WayOut& each : ways_out) {
+    Edge& way = ways.emplace_back();
+    way.from = each.from;
+    way.to = each.by;
+    way.certainty = Certainty::likely;
+  }
+  const Reach waits(ways, Along::forward);
   std::vector<Node> ends(never_woken.begin(), never_woken.end());
   std::sort(ends.begin(), ends.end());
   std::vector<Node> may_run;
@@ -15,7 +23,7 @@ std::vector<Edge> stuck_edges(std::span<const Edge> edges, std::span<const Node>
     const Node node = waits.nodes()[i];
     if (waits.next(i).empty() && !std::binary_search(ends.begin(), ends.end(), node)) may_run.push_back(node);
   }
-  const std::vector<Node> behind = Reach(edges, Along::backward).from(may_run);
+  const std::vector<Node> behind = Reach(ways, Along::backward).from(may_run);
   std::vector<Edge> stuck;
   for (const Edge& edge : edges) {
     if (edge.certainty == Certainty::possible) continue;

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <initializer_list>
 #include <map>
 #include <set>
+#include <span>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
@@ -45,14 +47,14 @@ class GraphBuilder {
         findings_(findings),
         resources_(snapshot.runtime, findings) {}
 
-  std::vector<Edge> build() {
+  WaitGraph build() {
     for (std::size_t i = 0; i < threads_.size(); ++i) add_wait(i);
     find_owners(snapshot_, threads_, resources_, findings_);
     add_gils();
     for (std::size_t i = 0; i < threads_.size(); ++i) held_[findings_.threads[i].node] |= threads_[i].held();
     for (std::size_t i = 0; i < findings_.resources.size(); ++i) by_id_.emplace(findings_.resources[i].id, i);
     for (std::size_t i = 0; i < threads_.size(); ++i) add_edges(i);
-    return std::move(edges_);
+    return {std::move(edges_), std::move(ways_out_)};
   }
 
  private:
@@ -222,6 +224,8 @@ class GraphBuilder {
       // other.
       if (resource.kind == "RLock" && *resource.owner == thread.node) return;
       add_edge(thread, *resource.owner, resource, resource.owner_certainty, any_of);
+      // Any thread may release a plain Lock, whoever took it.
+      if (resource.kind == "Lock") add_ways_out(thread, resource, {"release"});
       return;
     }
     const PySyncObject* object = pyframes::find_sync_object(snapshot_.runtime, resource.address);
@@ -246,7 +250,8 @@ class GraphBuilder {
     }
   }
 
-  // All permits there are, if the semaphore remembers how many it began with; else there may be others.
+  // All permits there are, if the semaphore remembers how many it began with; else somebody else may have one
+  // and give it back, and nothing follows.
   void add_permit_edges(const ThreadFinding& thread, const Resource& resource,
                         const PySyncObject& semaphore) {
     std::size_t permits = 0;
@@ -261,23 +266,52 @@ class GraphBuilder {
     const bool all = semaphore.capacity && semaphore.count.value_or(1) == 0 &&
                      permits == static_cast<std::size_t>(std::max<std::int64_t>(*semaphore.capacity, 0));
     for (const Node holder : holders)
-      add_edge(thread, holder, resource, all ? Certainty::inferred : Certainty::likely, true);
+      add_edge(thread, holder, resource, all ? Certainty::inferred : Certainty::possible, true);
   }
 
-  // Threads that would come to a call that ends the wait, if they go on.
+  // Threads that would come to a call that ends the wait, if they go on. Where the wait has edges already, to
+  // those whose part it is to end it, these are ways out.
   void add_notifier_edges(const ThreadFinding& thread, const Resource& resource) {
     const auto row = std::find_if(notifiers.begin(), notifiers.end(),
                                   [&](const Notifier& each) { return each.wait == thread.wait->kind; });
     if (row == notifiers.end()) return;
+    const bool has_others = std::any_of(edges_.begin(), edges_.end(), [&](const Edge& each) {
+      return each.from == thread.node && each.resource == resource.id;
+    });
+    if (has_others) return add_ways_out(thread, resource, row->methods);
+    for_each_caller(thread, resource, row->methods,
+                    [&](Node by) { add_edge(thread, by, resource, Certainty::likely, true); });
+  }
+
+  void add_ways_out(const ThreadFinding& thread, const Resource& resource,
+                    std::span<const std::string_view> methods) {
+    for_each_caller(thread, resource, methods, [&](Node by) {
+      if (resource.owner != by) ways_out_.push_back({thread.node, by});
+    });
+  }
+  void add_ways_out(const ThreadFinding& thread, const Resource& resource,
+                    std::initializer_list<std::string_view> methods) {
+    add_ways_out(thread, resource, std::span(methods.begin(), methods.size()));
+  }
+
+  // Of the other threads, those that may come to such a call. Who waits for the same lock would release it
+  // only once it has it.
+  template <typename Visit>
+  void for_each_caller(const ThreadFinding& thread, const Resource& resource,
+                       std::span<const std::string_view> methods, Visit visit) const {
     for (std::size_t i = 0; i < threads_.size(); ++i) {
       const pyframes::PyThread* python = threads_[i].python;
-      if (python == nullptr || findings_.threads[i].node == thread.node) continue;
-      for (const pyframes::PyPendingCall& call : python->pending_calls) {
-        if (call.object != resource.address) continue;
-        if (std::find(row->methods.begin(), row->methods.end(), call.method) == row->methods.end()) continue;
-        add_edge(thread, findings_.threads[i].node, resource, Certainty::likely, true);
-        break;
-      }
+      const ThreadFinding& other = findings_.threads[i];
+      if (python == nullptr || other.node == thread.node) continue;
+      const bool waits_for_it = other.wait && other.wait->resource == resource.id;
+      if (resource.kind == "Lock" && waits_for_it) continue;
+      const bool calls =
+          std::any_of(python->pending_calls.begin(), python->pending_calls.end(),
+                      [&](const pyframes::PyPendingCall& call) {
+                        return call.object == resource.address &&
+                               std::find(methods.begin(), methods.end(), call.method) != methods.end();
+                      });
+      if (calls) visit(other.node);
     }
   }
 
@@ -303,12 +337,13 @@ class GraphBuilder {
   std::unordered_map<std::string, std::size_t> by_id_;
   std::map<Node, bool> held_;
   std::vector<Edge> edges_;
+  std::vector<WayOut> ways_out_;
 };
 
 }  // namespace
 
-std::vector<Edge> build_wait_graph(const Snapshot& snapshot, std::span<const JoinedThread> threads,
-                                   std::span<const Classification> classified, ProcessFindings& findings) {
+WaitGraph build_wait_graph(const Snapshot& snapshot, std::span<const JoinedThread> threads,
+                           std::span<const Classification> classified, ProcessFindings& findings) {
   return GraphBuilder(snapshot, threads, classified, findings).build();
 }
 

@@ -14,7 +14,12 @@ namespace pythreads::report {
 
 // Completes `findings.threads` (filled from `classified`, one for each of `threads`) with resources and
 // holds, adds `findings.resources`, and returns the edges.
-std::vector<Edge> build_wait_graph(const Snapshot& snapshot, std::span<const JoinedThread> threads,
-                                   std::span<const Classification> classified, ProcessFindings& findings);
+struct WaitGraph {
+  std::vector<Edge> edges;
+  std::vector<WayOut> ways_out;
+};
+
+WaitGraph build_wait_graph(const Snapshot& snapshot, std::span<const JoinedThread> threads,
+                           std::span<const Classification> classified, ProcessFindings& findings);
 
 }  // namespace pythreads::report
