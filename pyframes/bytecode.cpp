@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "pyframes/code.h"
+#include "pyframes/instrumentation.h"
 #include "pyframes/objects.h"
 
 namespace pythreads::pyframes {
@@ -48,19 +49,19 @@ std::vector<std::uint8_t> read_instructions(Reading& reading, Address code) {
 }
 
 Bytecode decode(const OpcodeTable& table, const std::vector<std::uint8_t>& bytes,
-                std::int64_t first_traceable) {
+                std::int64_t first_traceable, Instrumentation instrumentation) {
   Bytecode code;
   code.whole = !bytes.empty();
   std::uint32_t argument = 0;
   std::int64_t begin = -1;
   for (std::size_t i = 0; i + 1 < bytes.size(); i += 2) {
     const auto at = static_cast<std::int64_t>(i);
-    const std::uint8_t opcode = bytes[i];
-    const Op op = table.kind(opcode);
-    if (op == Op::hidden) {
+    const std::optional<std::uint8_t> opcode = instrumentation.original(bytes[i], i / 2);
+    if (!opcode) {
       code.whole = false;
       break;
     }
+    const Op op = table.kind(*opcode);
     argument = argument << 8 | bytes[i + 1];
     if (begin < 0) begin = at;
     if (op == Op::extended_arg) continue;
@@ -70,7 +71,7 @@ Bytecode decode(const OpcodeTable& table, const std::vector<std::uint8_t>& bytes
     // An executor stands for a backward jump, which has a cache, or for the RESUME at the start, which has
     // none.
     const std::size_t caches =
-        op == Op::executor ? (at == first_traceable * unit ? 0 : 1) : table.caches[opcode];
+        op == Op::executor ? (at == first_traceable * unit ? 0 : 1) : table.caches[*opcode];
     i += caches * 2;
   }
   return code;
@@ -193,8 +194,9 @@ std::shared_ptr<const Bytecode> read_bytecode(Reading& reading, Address code) {
   if (table == nullptr) return nullptr;
   const Result<std::shared_ptr<const Code>> head = read_code_head(reading, code);
   if (!head) return nullptr;
-  known->second = std::make_shared<const Bytecode>(
-      decode(*table, read_instructions(reading, code), (*head)->first_traceable));
+  const std::vector<std::uint8_t> bytes = read_instructions(reading, code);
+  known->second = std::make_shared<const Bytecode>(decode(
+      *table, bytes, (*head)->first_traceable, Instrumentation(reading, *table, code, 0, bytes.size() / 2)));
   return known->second;
 }
 

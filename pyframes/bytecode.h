@@ -1,7 +1,8 @@
 // The instructions of a code object, as far as rules over locks need them: which kind each is, its argument,
 // and where it stands. Specialised and instrumented instructions are what they were made from; inline caches
-// are stepped over. Where a tracer hides what an instruction was, nothing behind it can be told, and that is
-// said (`whole`). Sources: Include/opcode.h, Lib/opcode.py, Python/instrumentation.c at v3.8.0 to v3.15.0.
+// are stepped over. Where what monitoring replaced can't be read (instrumentation.h), nothing behind it can
+// be told, and that is said (`whole`). Sources: Include/opcode.h, Lib/opcode.py, Python/instrumentation.c at
+// v3.8.0 to v3.15.0.
 #pragma once
 
 #include <cstdint>

@@ -21,6 +21,18 @@ namespace {
 constexpr bool debug = true, release = false;
 constexpr bool gil = false, no_gil = true;
 
+// The data of line events changed in 3.13.3 (gh-127953), of which no build was read.
+constexpr RuntimeLayout with_line_data_of(RuntimeLayout layout, const RuntimeLayout& other) {
+  layout.line_data = other.line_data;
+  return layout;
+}
+
+constexpr RuntimeLayout cpython_3_13_0d =
+    with_line_data_of(layouts::cpython_3_13_5d, layouts::cpython_3_13_0);
+constexpr RuntimeLayout cpython_3_13_0t =
+    with_line_data_of(layouts::cpython_3_13_5t, layouts::cpython_3_13_0);
+constexpr RuntimeLayout cpython_3_13_3 = with_line_data_of(layouts::cpython_3_13_0, layouts::cpython_3_13_5);
+
 constexpr std::array rows = {
     LayoutRow{8, 18, release, gil, &layouts::cpython_3_8_18},
     LayoutRow{9, 2, release, gil, &layouts::cpython_3_9_2},
@@ -30,9 +42,12 @@ constexpr std::array rows = {
     LayoutRow{11, 7, release, gil, &layouts::cpython_3_11_7},
     LayoutRow{12, 1, release, gil, &layouts::cpython_3_12_1},
     LayoutRow{13, 0, release, gil, &layouts::cpython_3_13_0},
+    LayoutRow{13, 0, debug, gil, &cpython_3_13_0d},
+    LayoutRow{13, 0, release, no_gil, &cpython_3_13_0t},
+    LayoutRow{13, 3, release, gil, &cpython_3_13_3},
+    LayoutRow{13, 3, debug, gil, &layouts::cpython_3_13_5d},
+    LayoutRow{13, 3, release, no_gil, &layouts::cpython_3_13_5t},
     LayoutRow{13, 5, release, gil, &layouts::cpython_3_13_5},
-    LayoutRow{13, 5, debug, gil, &layouts::cpython_3_13_5d},
-    LayoutRow{13, 5, release, no_gil, &layouts::cpython_3_13_5t},
     LayoutRow{14, 10, release, gil, &layouts::cpython_3_14_10},
     LayoutRow{14, 10, debug, gil, &layouts::cpython_3_14_10d},
     LayoutRow{14, 10, release, no_gil, &layouts::cpython_3_14_10t},

@@ -2,7 +2,8 @@
 //
 // A row is a build whose DWARF was read: CPython's private structs may change in a patch release (3.13.5
 // moved what follows _PyRuntimeState.ceval), so a version takes the table of the newest row that is not newer
-// than itself, or the oldest of its minor version. Debug builds (Py_DEBUG) differ from release builds only in
+// than itself, or the oldest of its minor version. What changed between two builds that were read, and is
+// known by the sources alone, has rows of its own. Debug builds (Py_DEBUG) differ from release builds only in
 // the tails of PyInterpreterState and _PyRuntimeState; where no debug build was read, the release's table
 // stands. A free-threaded build never takes the table of one with the GIL: its objects have a longer head.
 //

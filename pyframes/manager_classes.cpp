@@ -9,6 +9,7 @@
 #include "pyframes/bytecode.h"
 #include "pyframes/code.h"
 #include "pyframes/exception_table.h"
+#include "pyframes/instrumentation.h"
 #include "pyframes/objects.h"
 #include "pyframes/opcodes.h"
 #include "pyframes/with_blocks.h"
@@ -308,16 +309,14 @@ class ManagerClass {
 
   bool has_with(Address code, const Bytecode& bytecode) {
     const Opcodes* opcodes = find_opcodes(reading_.runtime.version);
-    const Result<std::shared_ptr<const Code>> head = read_code_head(reading_, code);
     const std::shared_ptr<const ExceptionTable> table = exception_table_of(reading_, code);
-    if (opcodes == nullptr || !head) return true;
+    if (opcodes == nullptr) return true;
     if (!layout().code.co_exceptiontable.exists()) return has_setup_with(code, bytecode, *opcodes);
     if (!table) return true;
     for (const Instruction& each : bytecode.instructions) {
       const std::optional<ExceptionHandler> handler = find_handler(*table, each.at);
       if (!handler) continue;
-      const Result<std::uint8_t> opcode = reading_.lasting.read_value<std::uint8_t>(
-          (*head)->instructions + static_cast<std::uint64_t>(handler->target) + 2);
+      const std::optional<std::uint8_t> opcode = opcode_at(reading_, code, handler->target + 2);
       if (!opcode || *opcode == opcodes->with_except_start) return true;
     }
     return false;

@@ -48,10 +48,11 @@ enum class Op : std::uint8_t {
   nop,
   jump_forward,
   jump_backward,
-  branch,    // a conditional jump
-  reraise,   // ends a handler
-  executor,  // stands in the place of a jump or of the function's start (JIT)
-  hidden,    // a tracer's: what it stands for is told elsewhere
+  branch,             // a conditional jump
+  reraise,            // ends a handler
+  executor,           // stands in the place of a jump or of the function's start (JIT)
+  line_event,         // INSTRUMENTED_LINE: what stood there is kept elsewhere (instrumentation.h)
+  instruction_event,  // INSTRUMENTED_INSTRUCTION: the same
 };
 
 struct OpcodeTable {

@@ -180,6 +180,15 @@ struct RuntimeLayout {
     PointerField co_tlbc;                      // free-threaded 3.14 on: thread-local copies of them
     PointerField co_monitoring, co_executors;  // 3.12 on, 3.13 on
   } code{};
+  struct {
+    PointerField lines, per_instruction_opcodes;
+  } monitoring_data{};  // _PyCoMonitoringData, 3.12 on
+  // _PyCoLineInstrumentationData. To 3.13.2 an array of {opcode, delta}; from 3.13.3 on one head, and `data`
+  // in entries of `bytes_per_entry`, of which an opcode is the first byte.
+  struct {
+    std::int32_t size;
+    ByteField original_opcode, bytes_per_entry, data;
+  } line_data{};
 
   // PyFrameObject to 3.10, and what remains of it (f_frame) from 3.11.
   struct {

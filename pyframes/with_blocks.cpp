@@ -14,6 +14,7 @@
 #include "pyframes/exception_table.h"
 #include "pyframes/frame_slots.h"
 #include "pyframes/frames.h"
+#include "pyframes/instrumentation.h"
 #include "pyframes/line_table.h"
 #include "pyframes/objects.h"
 #include "pyframes/opcodes.h"
@@ -280,8 +281,7 @@ class WithBlocks {
     constexpr int farthest = 8;
     const OpcodeTable* kinds = find_opcode_table(reading_.runtime.version);
     if (kinds == nullptr || at < 0) return std::nullopt;
-    const Result<std::uint8_t> opcode =
-        reading_.lasting.read_value<std::uint8_t>(code_->instructions + static_cast<std::uint64_t>(at));
+    const std::optional<std::uint8_t> opcode = opcode_at(reading_, frame_.code, at);
     if (!opcode || !is_transparent(kinds->kind(*opcode))) return std::nullopt;
     const std::shared_ptr<const Bytecode> bytecode = pyframes::read_bytecode(reading_, frame_.code);
     if (!bytecode) return std::nullopt;
@@ -331,12 +331,9 @@ class WithBlocks {
     return value ? value->as_int64() : std::nullopt;
   }
 
-  // PUSH_EXC_INFO, WITH_EXCEPT_START. Only the second is looked at: neither is ever specialised, but a
-  // tracer's line event stands in the place of the first.
+  // PUSH_EXC_INFO, WITH_EXCEPT_START. Only the second is looked at; neither is ever specialised.
   bool is_with_handler(std::int64_t target) {
-    const Result<std::uint8_t> opcode = reading_.lasting.read_value<std::uint8_t>(
-        code_->instructions + static_cast<std::uint64_t>(target) + unit_size);
-    return opcode && *opcode == opcodes_.with_except_start;
+    return opcode_at(reading_, frame_.code, target + std::int64_t{unit_size}) == opcodes_.with_except_start;
   }
 
   // ---- both

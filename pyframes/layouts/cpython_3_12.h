@@ -63,6 +63,8 @@ inline constexpr RuntimeLayout cpython_3_12_1 = {
              .co_exceptiontable = {40},
              .co_code_adaptive = {192},
              .co_monitoring = {168}},
+    .monitoring_data = {.lines = {40}, .per_instruction_opcodes = {56}},
+    .line_data = {.size = 2, .original_opcode = {0}},
     .frame_object = {.size = 56, .f_back = {16}, .f_lineno = {40}, .f_frame = {24}},
     .interpreter_frame = {.size = 80,
                           .f_executable = {0},

@@ -64,6 +64,8 @@ inline constexpr RuntimeLayout cpython_3_13_0 = {
              .co_code_adaptive = {200},
              .co_monitoring = {176},
              .co_executors = {152}},
+    .monitoring_data = {.lines = {32}, .per_instruction_opcodes = {48}},
+    .line_data = {.size = 2, .original_opcode = {0}},
     .frame_object = {.size = 72, .f_back = {16}, .f_lineno = {40}, .f_frame = {24}},
     .interpreter_frame = {.size = 80,
                           .f_executable = {0},
@@ -160,6 +162,9 @@ inline constexpr RuntimeLayout cpython_3_13_0 = {
 inline constexpr RuntimeLayout cpython_3_13_5 = [] {
   RuntimeLayout layout = cpython_3_13_0;
   layout.source = "CPython v3.13.5";
+  layout.line_data.original_opcode = {-1};
+  layout.line_data.bytes_per_entry = {0};
+  layout.line_data.data = {1};
   layout.interpreter.size = 194976;
   layout.runtime.size = 283376;
   return layout;
@@ -168,6 +173,9 @@ inline constexpr RuntimeLayout cpython_3_13_5 = [] {
 inline constexpr RuntimeLayout cpython_3_13_5d = [] {
   RuntimeLayout layout = cpython_3_13_0;
   layout.source = "CPython v3.13.5 (debug build)";
+  layout.line_data.original_opcode = {-1};
+  layout.line_data.bytes_per_entry = {0};
+  layout.line_data.data = {1};
   layout.interpreter.size = 194992;
   layout.interpreter.stoptheworld_requested = {10737};
   layout.interpreter.stoptheworld_world_stopped = {10738};
@@ -236,6 +244,8 @@ inline constexpr RuntimeLayout cpython_3_13_5t = {
              .co_code_adaptive = {216},
              .co_monitoring = {192},
              .co_executors = {168}},
+    .monitoring_data = {.lines = {32}, .per_instruction_opcodes = {48}},
+    .line_data = {.size = 2, .bytes_per_entry = {0}, .data = {1}},
     .frame_object = {.size = 88, .f_back = {32}, .f_lineno = {56}, .f_frame = {40}},
     .interpreter_frame = {.size = 80,
                           .f_executable = {0},

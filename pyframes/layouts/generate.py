@@ -62,6 +62,8 @@ STRUCTS = {
             "co_firsttraceable": ["_co_firsttraceable"],
         },
     ),
+    "monitoring_data": (["_PyCoMonitoringData", "struct _PyCoMonitoringData"], {}),
+    "line_data": (["_PyCoLineInstrumentationData", "struct _PyCoLineInstrumentationData"], {}),
     "frame_object": (["struct _frame"], {}),
     "try_block": (["PyTryBlock"], {}),
     "interpreter_frame": (

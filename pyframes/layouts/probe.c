@@ -9,6 +9,7 @@
 #include "pycore_frame.h"
 #include "pycore_genobject.h"
 #include "pycore_gil.h"
+#include "pycore_instruments.h"
 #include "pycore_interp.h"
 #include "pycore_moduleobject.h"
 #include "pycore_runtime.h"

@@ -41,6 +41,7 @@ KINDS = {
     "END_FINALLY": "reraise",
     "ENTER_EXECUTOR": "executor",
 }
+EVENTS = {"INSTRUMENTED_LINE": "line_event", "INSTRUMENTED_INSTRUCTION": "instruction_event"}
 
 
 def main():
@@ -55,8 +56,8 @@ def main():
             base = base.split("__")[0]  # 3.11, 3.12: one instruction that runs two, of which the second stands as it was
         if name.startswith("INSTRUMENTED_"):
             base = name[len("INSTRUMENTED_") :]
-        if name in ("INSTRUMENTED_LINE", "INSTRUMENTED_INSTRUCTION"):
-            kinds[number] = "hidden"
+        if name in EVENTS:
+            kinds[number] = EVENTS[name]
             continue
         kinds[number] = KINDS.get(base, "other")
         if base.startswith(("POP_JUMP", "JUMP_IF")):
@@ -79,7 +80,8 @@ def main():
         "    .kinds = {",
     ]
     names = ["other", "extended_arg", "load_fast", "load_fast_pair", "load_global", "load_name", "load_deref", "load_attr",
-             "load_method", "call", "nop", "jump_forward", "jump_backward", "branch", "reraise", "executor", "hidden"]
+             "load_method", "call", "nop", "jump_forward", "jump_backward", "branch", "reraise", "executor",
+             "line_event", "instruction_event"]
     for start in range(0, 256, 16):
         lines.append("        " + ", ".join(str(names.index(each)) for each in kinds[start : start + 16]) + ",")
     lines += ["    },", "    .caches = {"]

@@ -121,6 +121,10 @@ class Tables(unittest.TestCase):
             with self.subTest(version, debug=debug):
                 self.assertEqual(committed_layout(version, debug, False)["source"], source)
         self.assertEqual(committed_layout("3.14.0", True, True)["source"], "CPython v3.14.10 (free-threaded)")
+        for version, in_one_size in (("3.12.13", True), ("3.13.2", True), ("3.13.3", False), ("3.14.0", False)):
+            with self.subTest(version, what="line data"):
+                table = committed_layout(version, False, False)
+                self.assertEqual(table["line_data.original_opcode"] >= 0, in_one_size)
         self.assertIsNone(committed_layout("3.12.1", False, True))
         for version in ("2.7.18", "3.7.16", "3.16.0", "4.8.0"):
             with self.subTest(version):

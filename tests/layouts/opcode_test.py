@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Compares the rows of pyframes/opcodes.h with the `opcode` module of every interpreter found.
+"""Compares the rows of pyframes/opcodes.h, and the tables in pyframes/opcodes/, with the `opcode` module of every
+interpreter found.
 
 Also that a `with` block is laid out as the readers expect: its handler's second instruction from 3.11 on (its
 first before) is the one in the row.
@@ -44,6 +45,13 @@ def committed_rows():
     return {int(row[0]): dict(zip(COLUMNS, map(int, row))) for row in rows}
 
 
+def differs_from_table(found, minor):
+    folder = HERE.parents[1] / "pyframes" / "opcodes"
+    generate = (folder / "generate.py").read_text()
+    done = subprocess.run([*found["command"], "-ISc", generate], capture_output=True, text=True, check=True)
+    return done.stdout != (folder / f"cpython_3_{minor}.h").read_text()
+
+
 def main():
     rows = committed_rows()
     compared, wrong = [], []
@@ -54,6 +62,8 @@ def main():
         compared.append(found["name"])
         if rows.get(truth["minor"]) != truth:
             wrong.append(f"{found['name']}: says {truth}, the row is {rows.get(truth['minor'])}")
+        if differs_from_table(found, truth["minor"]):
+            wrong.append(f"{found['name']}: pyframes/opcodes/generate.py gives another table")
         if pushed_before != (truth["setup_with"] == 0):
             wrong.append(f"{found['name']}: the handler of a with block begins otherwise than expected")
     print("\n".join(wrong) or f"{len(compared)} interpreters agree: {' '.join(compared)}")

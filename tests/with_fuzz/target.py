@@ -1,4 +1,5 @@
-"""Four threads that run random code made of `with`: target.py SEED [trace|profile|monitor]. Prints id() of its RLocks.
+"""Four threads that run random code made of `with`: target.py SEED [trace|profile|monitor|opcodes].
+Prints id() of its RLocks.
 
 The code is written anew from the seed: nested with, try, except, finally, loops, generators, conditions,
 comprehensions, context managers, returns and exceptions out of the middle. Each thread has locks of its own and takes
@@ -167,6 +168,11 @@ def main():
         sys.monitoring.use_tool_id(0, "fuzz")
         sys.monitoring.register_callback(0, sys.monitoring.events.LINE, lambda code, line: None)
         sys.monitoring.set_events(0, sys.monitoring.events.LINE)
+    if how == "opcodes" and hasattr(sys, "monitoring"):
+        events = sys.monitoring.events
+        sys.monitoring.use_tool_id(0, "fuzz")
+        sys.monitoring.register_callback(0, events.INSTRUCTION, lambda code, offset: None)
+        sys.monitoring.set_events(0, events.INSTRUCTION | events.LINE | events.CALL | events.PY_RETURN)
     sys.setswitchinterval(0.0005)
     for i in range(4):
         own = [threading.RLock() for _ in range(OWN)]

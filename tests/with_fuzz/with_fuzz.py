@@ -21,7 +21,7 @@ import interpreters  # noqa: E402
 import scoped_target  # noqa: E402
 
 LOOKS = 100
-WAYS = ["", "", "", "trace", "profile", "monitor"]
+WAYS = ["", "", "", "trace", "profile", "monitor", "opcodes"]
 MOST_MISSED, MOST_MISSED_SHORT = 0.01, 0.02
 
 
