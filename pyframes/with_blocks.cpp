@@ -239,7 +239,7 @@ class WithBlocks {
 
   void by_exception_table() {
     for (const CoveringHandler& each : covering_handlers()) {
-      if (!each.of_with) continue;
+      if (!each.of_with || is_popped(each.handler.depth)) continue;
       add(exit_owner(each.handler.depth), each.begin, each.handler.target, line_at(each.handler.target),
           has_passed(each.handler.depth));
     }
@@ -304,6 +304,22 @@ class WithBlocks {
 
   static bool is_transparent(Op op) {
     return op == Op::nop || op == Op::jump_forward || op == Op::jump_backward || op == Op::extended_arg;
+  }
+
+  // The stack's end is kept while something is called, a tracer too that is told of an exception that leaves
+  // the frame: then nothing is on the stack any more, and the instruction is still the one that raised it.
+  bool is_popped(std::uint32_t depth) {
+    const Result<FrameSize> size = frame_size(reading_, frame_.code);
+    if (!size) return false;
+    const auto& fields = layout().interpreter_frame;
+    const std::uint64_t needed = size->variables + depth;
+    if (fields.stacktop.exists()) {
+      const std::int32_t top = frame_.frame.get(fields.stacktop).value_or(-1);  // in words; negative: it runs
+      return top >= 0 && static_cast<std::uint64_t>(top) < needed;
+    }
+    const Address end = frame_.frame.pointer(fields.stackpointer).value_or(Address());  // null: it runs
+    const Address first = frame_slots(layout(), frame_, *size).begin;
+    return !end.is_null() && end >= first && end < first + needed * sizeof(std::uint64_t);
   }
 
   // RERAISE sets the frame's instruction back to what it finds there: the place of the first raise.
