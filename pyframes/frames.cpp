@@ -139,8 +139,11 @@ Address globals_of(const RuntimeLayout& layout, const FrameCopy& frame) {
 }
 
 const std::string& module_of(Reading& reading, const FrameCopy& frame) {
+  return module_of(reading, globals_of(reading.layout(), frame));
+}
+
+const std::string& module_of(Reading& reading, Address globals) {
   const RuntimeLayout& layout = reading.layout();
-  const Address globals = globals_of(layout, frame);
   if (auto known = reading.module_names.find(globals); known != reading.module_names.end())
     return known->second;
   std::string& name = reading.module_names[globals];

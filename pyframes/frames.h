@@ -34,6 +34,8 @@ attach::Address globals_of(const RuntimeLayout& layout, const FrameCopy& frame);
 
 // `__name__` of the frame's globals; empty if that can't be told. Kept for the look.
 const std::string& module_of(Reading& reading, const FrameCopy& frame);
+// The same of a function's globals.
+const std::string& module_of(Reading& reading, attach::Address globals);
 
 // Whether that module is one of library_modules.h.
 bool is_library_frame(Reading& reading, const FrameCopy& frame);

@@ -5,8 +5,11 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 
+#include "pyframes/code.h"
 #include "pyframes/deque_items.h"
+#include "pyframes/frames.h"
 #include "pyframes/lock_layouts.h"
 #include "pyframes/objects.h"
 #include "pyframes/sync_objects.h"
@@ -21,6 +24,14 @@ constexpr std::size_t max_items = 1024;    // of one queue
 constexpr std::size_t max_callbacks = 64;  // of one future
 constexpr std::size_t handle_words = 12;   // of an asyncio Handle, its head left out
 constexpr std::uint64_t word = 8;
+
+// What a loop will call, or is to be told by, and by which it completes a future of its closure: a function
+// of this name and module.
+struct LoopFunction {
+  std::string_view module, name;
+};
+constexpr LoopFunction starter{"asyncio.tasks", "callback"};              // in run_coroutine_threadsafe
+constexpr LoopFunction chained{"asyncio.futures", "_call_check_cancel"};  // of a chain's destination
 
 class Homes {
  public:
@@ -51,6 +62,7 @@ class Homes {
       if (!items) continue;
       for (const Address callback : items->items) {
         const std::vector<Address> cells = closure_of(reading_, callback);
+        if (cells.empty() || !is_function(callback, chained)) continue;
         if (std::find(cells.begin(), cells.end(), loop) != cells.end())
           with_described(future, [&](PySyncObject& object) { object.loop = loop; });
       }
@@ -116,7 +128,17 @@ class Homes {
     return found;
   }
 
-  // The cells of every function that the words of an object refer to.
+  // Of what closure_of found to be a function.
+  bool is_function(Address function, const LoopFunction& wanted) {
+    const auto& fields = layout().function;
+    if (!fields.func_code.exists() || !fields.func_globals.exists()) return false;
+    const auto code = read_word(function + static_cast<std::uint64_t>(fields.func_code.offset));
+    if (!code || code_name(reading_, Address(*code)) != wanted.name) return false;
+    const auto globals = read_word(function + static_cast<std::uint64_t>(fields.func_globals.offset));
+    return globals && module_of(reading_, Address(*globals)) == wanted.module;
+  }
+
+  // The cells of the function that starts a coroutine, if the words of a loop's handle refer to one.
   std::vector<Address> cells_behind(Address object) {
     std::vector<std::uint64_t> words(handle_words);
     const std::span<std::byte> bytes = std::as_writable_bytes(std::span(words));
@@ -125,6 +147,7 @@ class Homes {
     for (const std::uint64_t each : words) {
       if (each < 4096 || each % word != 0) continue;
       const std::vector<Address> more = closure_of(reading_, Address(each));
+      if (more.empty() || !is_function(Address(each), starter)) continue;
       cells.insert(cells.end(), more.begin(), more.end());
     }
     return cells;
