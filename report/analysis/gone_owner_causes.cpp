@@ -60,13 +60,15 @@ bool has_suspects(const Resource& resource) {
                      [](const Candidate& each) { return each.evidence.rule != "mentioned"; });
 }
 
-// A lock that is locked, in a process that began as a fork, and that no thread is seen to hold, while none
-// runs: most likely one that had it was not copied. An RLock's owner field alone says little here, for a new
-// thread of the child gets the ident of one that stayed behind.
+// A lock that is locked, in a process that began as a fork, and that no thread is seen to hold, while all of
+// them wait for each other: most likely one that had it was not copied. Where a thread may still go on, it
+// may be the one that took it, after the fork and in a call that has returned, and will release it. An
+// RLock's owner field alone says little here, for a new thread of the child gets the ident of one that stayed
+// behind.
 void add_orphan(CauseList& causes, const JudgedProcess& process, const Resource& resource) {
   if (!process.snapshot->process.forked_from || !resource.locked.value_or(false)) return;
   if ((resource.kind != "Lock" && resource.kind != "RLock") || resource.waiters.empty()) return;
-  if (is_owner_gone(resource) || has_suspects(resource) || anybody_runs(process)) return;
+  if (is_owner_gone(resource) || has_suspects(resource) || !is_standstill(process)) return;
   if (resource.owner ? resource.owner_certainty > Certainty::recorded : resource.kind == "RLock") return;
   for (const Node waiter : resource.waiters) {
     const std::optional<Wait>& wait = causes.index().finding(waiter).wait;

@@ -74,9 +74,10 @@ def main():
     return threading.get_native_id()
 
 
-def tell(verdict, cause=None, nodes=None, behind=None, moving=(), absent=("deadlock",), looks=1, settled=True):
+def tell(verdict, cause=None, nodes=None, behind=None, moving=(), absent=("deadlock",), looks=1, settled=True, until=None):
     """`verdict`: the one it must be, or several that may be. `cause`: the kind of the first cause; `nodes` its
-    threads. `looks`: how often it is looked at (moving scenarios), and none may say what is in `absent`."""
+    threads. `looks`: how often it is looked at (moving scenarios), and none may say what is in `absent`. `until`:
+    what the calling thread waits in then, for good, where it is itself in the situation."""
     facts = {
         "waits": _waits,
         "holds": _holds,
@@ -92,6 +93,8 @@ def tell(verdict, cause=None, nodes=None, behind=None, moving=(), absent=("deadl
         scene.ready(moving=moving, locks=facts)
     else:
         scene.tell({"pid": os.getpid(), "threads": [], "tids": [], "locks": facts})
+        if until:
+            until()
         os.read(0, 1)
         os._exit(0)
 
