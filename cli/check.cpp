@@ -21,7 +21,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::seconds kBetweenLooks{1};
+// Between two looks, in slices: where the whole machine stood still (a paused guest, a starved processor),
+// one slice ends at once and not all of the second in which the target could have moved.
+constexpr std::chrono::milliseconds kSlice{50};
+constexpr int kSlicesBetweenLooks = 20;
 constexpr std::chrono::seconds kGrace{2};
 
 // The looks at one process, and what came of them.
@@ -53,7 +56,7 @@ class Check {
     bool again = false;
     for (const Checked& each : processes_)
       again = again || (!each.failed && needs_another_look(each.looks().back()));
-    if (again) std::this_thread::sleep_for(kBetweenLooks);
+    for (int i = 0; again && i < kSlicesBetweenLooks; ++i) std::this_thread::sleep_for(kSlice);
     for (Checked& each : processes_) {
       if (each.failed) continue;
       if (needs_another_look(each.looks().back())) look_at(each);

@@ -1,9 +1,10 @@
 // What a monitoring agent is told of one process, from two looks at it a second apart: a pure function.
 //
 // A single look describes a moment, so what is not OK is looked at again, and told only if it still stands:
-// the same cause, the same threads at the same places. Idle workers never move, and that is health; a thread
-// that is blocked, by something else than the GIL, and moved in no look is a warning though no cause was
-// found. Waiting for another thread's end is no reason to warn while that thread is not itself blocked.
+// the same cause with the same threads and resources (waiters may have come), and, but for a deadlock, none
+// of these threads moved in between. Idle workers never move, and that is health; a thread that is blocked,
+// by something else than the GIL, and moved in no look is a warning though no cause was found. Waiting for
+// another thread's end is no reason to warn while that thread is not itself blocked.
 #pragma once
 
 #include <optional>

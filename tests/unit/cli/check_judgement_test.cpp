@@ -72,6 +72,49 @@ TEST(CheckJudgement, ABlockedThreadThatWorkedInBetweenIsHealth) {
   EXPECT_EQ(judged(queue(5), queue(500)).level, CheckLevel::ok);
 }
 
+TEST(CheckJudgement, ABlockedThreadWhoseSwitchesAreNotKnownIsNotSaidToStand) {
+  SnapshotBuilder first = queue(5), second = queue(5);
+  first.snapshot().threads[0].os.switches.reset();
+  EXPECT_EQ(judged(first, second).level, CheckLevel::ok);
+  EXPECT_EQ(judged(second, first).level, CheckLevel::ok);
+}
+
+TEST(CheckJudgement, ABlockedThreadThatUsedTheProcessorMoved) {
+  SnapshotBuilder second = queue(6);
+  second.snapshot().threads[0].os.cpu_ms = 500;
+  EXPECT_EQ(judged(queue(5), second).level, CheckLevel::ok);
+}
+
+// `holder` sleeps with a lock that the other waits for; both have switched so often.
+SnapshotBuilder convoy(pid_t holder, std::uint64_t switches) {
+  SnapshotBuilder bank(10);
+  const pid_t waiter = holder == 11 ? 12 : 11;
+  auto one = bank.thread(holder, "holder").frame("/srv/bank.py", 21, "transfer");
+  one.sleeps_in(SYS_read, 7).holds(tests::lock(0x2000), 0, 20);
+  one.os().os.switches = switches;
+  auto two = bank.thread(waiter, "waiter").frame("/srv/bank.py", 20, "transfer");
+  two.waits_for(tests::lock(0x2000)).os().os.switches = switches;
+  return bank;
+}
+
+TEST(CheckJudgement, AStallStandsOnlyWhereItsHolderDidNotMove) {
+  const Look look(convoy(11, 5));
+  ASSERT_EQ(look.findings.verdict, report::Verdict::stalled);
+  EXPECT_EQ(judged(convoy(11, 5), convoy(11, 7)).level, CheckLevel::warning);
+  EXPECT_EQ(judged(convoy(11, 5), convoy(12, 300)).level, CheckLevel::ok) << "another holds it";
+  EXPECT_EQ(judged(convoy(11, 5), convoy(11, 300)).level, CheckLevel::ok) << "the same has it again";
+}
+
+TEST(CheckJudgement, AStallStandsWithWaitersThatCame) {
+  SnapshotBuilder more = convoy(11, 7);
+  more.thread(13, "late").frame("/srv/bank.py", 20, "transfer").waits_for(tests::lock(0x2000));
+  EXPECT_EQ(judged(convoy(11, 5), more).level, CheckLevel::warning);
+}
+
+TEST(CheckJudgement, ADeadlockOfOtherThreadsIsNotTheSame) {
+  EXPECT_NE(judged(crossed(0x1000), crossed(0x1800)).level, CheckLevel::critical) << "another lock";
+}
+
 TEST(CheckJudgement, WaitersOnTheOutsideNeedNoSecondLook) {
   SnapshotBuilder idle(10);
   idle.thread(11, "one").frame("a.py", 1, "f").sleeps_in(SYS_read, 7);
