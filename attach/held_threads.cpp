@@ -94,12 +94,11 @@ void decode_waits(Target& target, StopReport& report) {
   std::vector<ThreadState*> restarted;
   for (ThreadState& thread : target.threads) {
     if (thread.registers) {
-      if (thread.outcome == StopOutcome::held) {
-        std::optional<Disturbance> disturbance =
-            find_disturbance(thread.tid, *thread.registers, thread.kernel_wait, *target.memory);
-        if (disturbance) report.disturbed.push_back(std::move(*disturbance));
-      }
-      thread.kernel_wait = wait_from_registers(*thread.registers);
+      std::optional<Disturbance> disturbance;
+      if (thread.outcome == StopOutcome::held)
+        disturbance = find_disturbance(thread.tid, *thread.registers, thread.kernel_wait, *target.memory);
+      thread.kernel_wait = wait_from_registers(*thread.registers, disturbance);
+      if (disturbance) report.disturbed.push_back(std::move(*disturbance));
     }
     if (thread.kernel_wait && thread.kernel_wait->number == SYS_restart_syscall) {
       restarted.push_back(&thread);

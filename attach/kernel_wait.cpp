@@ -151,17 +151,18 @@ std::optional<long> number_in_code(std::span<const std::byte> code) {
 
 }  // namespace
 
-std::optional<KernelWait> wait_from_registers(const Registers& registers) {
+std::optional<KernelWait> wait_from_registers(const Registers& registers,
+                                              const std::optional<Disturbance>& disturbance) {
   const std::int64_t number = static_cast<std::int64_t>(registers.orig_rax);
   const std::int64_t result = static_cast<std::int64_t>(registers.rax);
   if (number < 0) return std::nullopt;
-  if (std::find(std::begin(restart_codes), std::end(restart_codes), result) == std::end(restart_codes)) {
-    return std::nullopt;
-  }
+  const bool interrupted =
+      std::find(std::begin(restart_codes), std::end(restart_codes), result) != std::end(restart_codes);
+  if (!interrupted && !disturbance) return std::nullopt;
   KernelWait wait;
   wait.number = static_cast<long>(number);
   wait.arguments = {registers.rdi, registers.rsi, registers.rdx, registers.r10, registers.r8, registers.r9};
-  wait.restart_code = static_cast<int>(result);
+  wait.restart_code = interrupted ? static_cast<int>(result) : 0;
   return wait;
 }
 

@@ -24,8 +24,10 @@
 
 namespace pythreads::attach {
 
-// Nothing: the thread was not in a system call that its registers still show.
-std::optional<KernelWait> wait_from_registers(const Registers& registers);
+// Nothing: the thread was not in a system call that its registers still show. What the stop cut short still
+// was one (`disturbance`, of find_disturbance): the thread slept in it until it was stopped.
+std::optional<KernelWait> wait_from_registers(const Registers& registers,
+                                              const std::optional<Disturbance>& disturbance = {});
 
 // How many bytes before the instruction pointer `resolve_restart` wants to see.
 inline constexpr std::size_t restart_code_bytes = 7;

@@ -47,6 +47,16 @@ void add_header(const Document& document, const doc::Process& process, TextLines
   }
 }
 
+// What the thread's program sees of the stop.
+std::string words_of_effect(const std::string& effect) {
+  if (effect == "short") {
+    return "the call returned fewer bytes than it would have, and a caller that ignores the count loses the "
+           "rest";
+  }
+  if (effect == "EINTR") return "the call failed with EINTR though no signal came";
+  return effect;
+}
+
 void add_notes(const Document& document, const doc::Process& process, TextLines& lines) {
   if (process.python && process.python->layout == "extrapolated") {
     lines.add(
@@ -61,7 +71,7 @@ void add_notes(const Document& document, const doc::Process& process, TextLines&
                                  [&](const doc::Thread& thread) { return thread.tid == call.tid; });
     if (own) {
       lines.add("  note: the stop disturbed thread " + std::to_string(call.tid) + " in " + call.syscall +
-                ": " + call.effect);
+                ": " + words_of_effect(call.effect));
     }
   }
   for (const doc::Interpreter& interpreter : process.interpreters) {

@@ -160,6 +160,19 @@ TEST(FindDisturbance, AShortWriteOnlyWhereTheThreadSleptInIt) {
   EXPECT_FALSE(find_disturbance(7, registers, before(registers), memory)) << "all was written";
 }
 
+TEST(WaitFromRegisters, AWriteThatTheStopCutShortIsStillAWait) {
+  FakeMemory memory;
+  Registers registers = in_call(SYS_write, 1000);
+  registers.rdx = 5000;
+  EXPECT_FALSE(wait_from_registers(registers));
+  const std::optional<Disturbance> cut = find_disturbance(7, registers, before(registers), memory);
+  const std::optional<KernelWait> wait = wait_from_registers(registers, cut);
+  ASSERT_TRUE(wait);
+  EXPECT_EQ(wait->number, SYS_write);
+  EXPECT_EQ(wait->arguments[2], 5000U);
+  EXPECT_EQ(wait->restart_code, 0);
+}
+
 TEST(FindDisturbance, AShortRecvOnlyWithWaitall) {
   FakeMemory memory;
   Registers registers = in_call(SYS_recvfrom, 100);
