@@ -53,6 +53,8 @@ enum class Op : std::uint8_t {
   executor,           // stands in the place of a jump or of the function's start (JIT)
   line_event,         // INSTRUMENTED_LINE: what stood there is kept elsewhere (instrumentation.h)
   instruction_event,  // INSTRUMENTED_INSTRUCTION: the same
+  drop,  // gives up a reference and calls no function of the program's by itself, but for a method that
+         // stores or deletes: POP_TOP, and what stores or deletes a variable, an attribute, an item
 };
 
 struct OpcodeTable {

@@ -3,11 +3,15 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
+#include "pyframes/bytecode.h"
 #include "pyframes/code.h"
 #include "pyframes/frame_slots.h"
 #include "pyframes/frame_variables.h"
@@ -22,6 +26,8 @@ using attach::Result;
 
 constexpr std::size_t max_frames = 64;      // of one thread, from the innermost
 constexpr std::size_t max_arguments = 4;    // self, number, frame; frame, event, arg
+constexpr std::size_t max_items = 4;        // of *args
+constexpr std::int32_t takes_varargs = 4;   // CO_VARARGS
 constexpr std::uint64_t object_bytes = 64;  // as much as is asked of an argument
 
 // The values of a frame's first variables, which its arguments are.
@@ -58,9 +64,22 @@ bool has_flag(Reading& reading, std::optional<Address> object, std::uint64_t fla
   return flags && (*flags & flag) != 0;
 }
 
-// By its arguments: who else is given the frame that it interrupted?
-PyTrigger trigger_by_arguments(Reading& reading, const FrameCopy& frame, const FrameCopy& outer) {
-  const std::vector<std::optional<Address>> arguments = first_arguments(reading, frame);
+bool has_varargs(Reading& reading, const FrameCopy& frame) {
+  const Result<std::shared_ptr<const Code>> code = read_code_head(reading, frame.code);
+  return code && ((*code)->flags & takes_varargs) != 0;
+}
+
+// What the frame was given as *args, if one of its arguments is that: a short tuple.
+std::vector<std::optional<Address>> items_of(Reading& reading, std::optional<Address> argument) {
+  if (!has_flag(reading, argument, type_flag::tuple_subclass)) return {};
+  const Result<Items> items = read_tuple(reading.layout(), reading.memory, *argument, max_items);
+  if (!items || items->cut) return {};
+  return {items->items.begin(), items->items.end()};
+}
+
+// Who else is given the frame that it interrupted?
+PyTrigger trigger_of(Reading& reading, const std::vector<std::optional<Address>>& arguments,
+                     const FrameCopy& outer) {
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     if (!arguments[i] || !is_frame_object(reading, *arguments[i], outer)) continue;
     if (i > 0 && has_flag(reading, arguments[i - 1], type_flag::long_subclass))
@@ -69,6 +88,57 @@ PyTrigger trigger_by_arguments(Reading& reading, const FrameCopy& frame, const F
       return PyTrigger::trace;
   }
   return PyTrigger::none;
+}
+
+PyTrigger trigger_by_arguments(Reading& reading, const FrameCopy& frame, const FrameCopy& outer) {
+  const std::vector<std::optional<Address>> arguments = first_arguments(reading, frame);
+  const PyTrigger trigger = trigger_of(reading, arguments, outer);
+  if (trigger != PyTrigger::none || !has_varargs(reading, frame)) return trigger;
+  for (const std::optional<Address>& argument : arguments) {
+    const PyTrigger given = trigger_of(reading, items_of(reading, argument), outer);
+    if (given != PyTrigger::none) return given;
+  }
+  return PyTrigger::none;
+}
+
+// A weakref.ref, and no object of a class made from it, which may have methods of its own.
+bool is_dead_reference(Reading& reading, Address object) {
+  const RuntimeLayout& layout = reading.layout();
+  const PointerField referent = layout.weak_reference.wr_object;
+  if (!referent.exists()) return false;
+  const auto type_is = [&](attach::Memory& memory, Address of,
+                           std::initializer_list<std::string_view> names) {
+    const Result<Address> type = type_of(layout, memory, of);
+    if (!type) return false;
+    const Result<std::string> name = type_name(layout, reading.lasting, *type);
+    return name && std::find(names.begin(), names.end(), *name) != names.end();
+  };
+  if (!type_is(reading.memory, object, {"weakref", "weakref.ReferenceType", "weakref.ref"})) return false;
+  const Address at = object + static_cast<std::uint64_t>(referent.offset);
+  const Result<Address> to = reading.memory.read_address(at);
+  const Result<Address> callback = reading.memory.read_address(at + 8);  // wr_callback follows wr_object
+  return to && callback && callback->is_null() && !to->is_null() &&
+         type_is(reading.lasting, *to, {"NoneType"});
+}
+
+// Whether the frame is at an instruction that gives up a reference.
+bool drops_one(Reading& reading, const FrameCopy& frame) {
+  const Result<std::shared_ptr<const Code>> code = read_code_head(reading, frame.code);
+  const std::optional<std::int64_t> current =
+      code ? instruction_of(reading, frame, **code) : std::optional<std::int64_t>();
+  const std::shared_ptr<const Bytecode> bytecode = current ? read_bytecode(reading, frame.code) : nullptr;
+  if (!bytecode) return false;
+  return std::any_of(bytecode->instructions.begin(), bytecode->instructions.end(),
+                     [&](const Instruction& each) { return each.at == *current && each.op == Op::drop; });
+}
+
+bool is_weakref_callback(Reading& reading, const FrameCopy& frame, const FrameCopy& outer) {
+  const std::vector<std::optional<Address>> arguments = first_arguments(reading, frame);
+  // A bound method's first argument is its self.
+  for (std::size_t i = 0; i < std::min<std::size_t>(arguments.size(), 2); ++i) {
+    if (arguments[i] && is_dead_reference(reading, *arguments[i])) return drops_one(reading, outer);
+  }
+  return false;
 }
 
 // To 3.10 each frame is entered from C, a called one too: what the caller's code says then settles it.
@@ -127,17 +197,29 @@ void fetch_triggers(Reading& reading, const RuntimeCopy& copy) {
       });
   fetch_frame_variables(reading, frames);
   const bool objects = reading.layout().frame_style == FrameStyle::frame_objects;
-  std::vector<attach::Range> wave;
+  std::vector<attach::Range> wave, items;
+  std::vector<std::pair<std::size_t, Address>> tuples;
   for (std::size_t i = 0; i < frames.size(); ++i) {
     const std::vector<std::optional<Address>> arguments = first_arguments(reading, *frames[i]);
     // To 3.10 every frame is entered from C, and the one in a thousand is known without touching an object.
-    if (objects && std::find(arguments.begin(), arguments.end(), outers[i]->address) == arguments.end())
-      continue;
+    const bool varargs = has_varargs(reading, *frames[i]);
+    const bool given = std::find(arguments.begin(), arguments.end(), outers[i]->address) != arguments.end();
+    if (objects && !given && !varargs) continue;
     for (const std::optional<Address>& argument : arguments) {
-      if (argument) wave.push_back({*argument, object_bytes});
+      if (!argument) continue;
+      wave.push_back({*argument, object_bytes});
+      if (varargs) tuples.emplace_back(i, *argument);
     }
   }
   reading.memory.prefetch(wave);
+  for (const auto& [frame, argument] : tuples) {
+    const std::vector<std::optional<Address>> given = items_of(reading, argument);
+    if (objects && std::find(given.begin(), given.end(), outers[frame]->address) == given.end()) continue;
+    for (const std::optional<Address>& item : given) {
+      if (item) items.push_back({*item, object_bytes});
+    }
+  }
+  reading.memory.prefetch(items);
 }
 
 void read_triggers(Reading& reading, const RuntimeCopy& copy, PyRuntimeState& state) {
@@ -149,7 +231,8 @@ void read_triggers(Reading& reading, const RuntimeCopy& copy, PyRuntimeState& st
     PyFrame& frame = within.threads[thread].frames[index];
     if (outer != nullptr) frame.trigger = trigger_by_arguments(reading, copied, *outer);
     if (frame.trigger != PyTrigger::none) return;
-    if (is_finalizer(reading, frame, outer)) {
+    const bool callback = outer != nullptr && is_weakref_callback(reading, copied, *outer);
+    if (callback || is_finalizer(reading, frame, outer)) {
       frame.trigger = within.gc_collecting.value_or(false) ? PyTrigger::gc : PyTrigger::finalizer;
     } else if (is_import(frame)) {
       frame.trigger = PyTrigger::import;

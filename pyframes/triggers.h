@@ -3,11 +3,15 @@
 //
 // A signal handler is called with the number and the frame that it interrupted (signal.signal), a trace
 // function with the frame, an event and its argument (sys.settrace): a frame that was entered from C and has
-// the next outer frame's own frame object among its first arguments is one of these, whatever it is called.
-// A finalizer is a `__del__` that C called, or weakref.finalize; while the collector runs, it is the
-// collector's doing. An import is the frame of importlib that finds and loads. Sources:
-// Modules/signalmodule.c (_PyErr_CheckSignalsTstate), Python/sysmodule.c (call_trampoline),
-// Objects/typeobject.c (slot_tp_finalize), Lib/weakref.py at v3.8.0 to v3.15.0.
+// the next outer frame's own frame object among its first arguments is one of these, whatever it is called;
+// so it is where a handler takes them as `*args`. A finalizer is a `__del__` that C called, weakref.finalize,
+// or a weak reference's callback: its first argument is a plain reference that is dead and has no callback
+// any more (PyObject_ClearWeakRefs takes it before the call), and the outer frame is at an instruction that
+// gives up a reference; map and its like can call a function with such an argument as well, but not from
+// there. While the collector runs, a finalizer is the collector's doing. An import is the frame of importlib
+// that finds and loads. Sources: Modules/signalmodule.c (_PyErr_CheckSignalsTstate), Python/sysmodule.c
+// (call_trampoline), Objects/typeobject.c (slot_tp_finalize), Objects/weakrefobject.c, Lib/weakref.py at
+// v3.8.0 to v3.15.0.
 #pragma once
 
 #include "pyframes/python_state.h"

@@ -40,6 +40,20 @@ KINDS = {
     "RERAISE": "reraise",
     "END_FINALLY": "reraise",
     "ENTER_EXECUTOR": "executor",
+    "POP_TOP": "drop",
+    "DELETE_FAST": "drop",
+    "DELETE_NAME": "drop",
+    "DELETE_GLOBAL": "drop",
+    "DELETE_DEREF": "drop",
+    "DELETE_ATTR": "drop",
+    "DELETE_SUBSCR": "drop",
+    "STORE_FAST": "drop",
+    "STORE_FAST_STORE_FAST": "drop",
+    "STORE_NAME": "drop",
+    "STORE_GLOBAL": "drop",
+    "STORE_DEREF": "drop",
+    "STORE_ATTR": "drop",
+    "STORE_SUBSCR": "drop",
 }
 EVENTS = {"INSTRUMENTED_LINE": "line_event", "INSTRUMENTED_INSTRUCTION": "instruction_event"}
 
@@ -81,7 +95,7 @@ def main():
     ]
     names = ["other", "extended_arg", "load_fast", "load_fast_pair", "load_global", "load_name", "load_deref", "load_attr",
              "load_method", "call", "nop", "jump_forward", "jump_backward", "branch", "reraise", "executor",
-             "line_event", "instruction_event"]
+             "line_event", "instruction_event", "drop"]
     for start in range(0, 256, 16):
         lines.append("        " + ", ".join(str(names.index(each)) for each in kinds[start : start + 16]) + ",")
     lines += ["    },", "    .caches = {"]
