@@ -2,9 +2,8 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <map>
+#include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -17,6 +16,9 @@
 #include "pyframes/frames.h"
 #include "pyframes/library_modules.h"
 #include "pyframes/objects.h"
+#include "pyframes/slots.h"
+#include "pyframes/source_names.h"
+#include "pyframes/wanted_names.h"
 
 namespace pythreads::pyframes {
 namespace {
@@ -24,199 +26,207 @@ namespace {
 using attach::Address;
 using attach::Result;
 
-constexpr std::size_t max_wanted = 512;       // objects that are named
-constexpr std::size_t max_searches = 512;     // threads whose frames are searched
-constexpr std::size_t max_frames = 24;        // of one thread
-constexpr std::size_t max_globals = 8192;     // names of one module
-constexpr std::size_t max_attributes = 256;   // of one object
-constexpr std::size_t max_elements = 256;     // of one container
-constexpr std::size_t max_objects = 20'000;   // looked into, all together
-constexpr std::size_t threads_an_object = 3;  // whose frames are searched for its name
-constexpr std::size_t mentioning_threads = 64;
-constexpr std::size_t mentioning_frames = 8;
+constexpr std::size_t max_searches = 512;      // threads whose frames are searched
+constexpr std::size_t max_frames = 24;         // of one thread
+constexpr std::size_t max_globals = 8192;      // names of one module
+constexpr std::size_t max_modules = 256;       // that modules of frames refer to
+constexpr std::size_t max_attributes = 256;    // of one object
+constexpr std::size_t max_elements = 8192;     // of one container
+constexpr std::size_t opened_elements = 256;   // of one container, that are looked into
+constexpr std::size_t all_elements = 500'000;  // of all containers together
+constexpr std::size_t max_objects = 20'000;    // looked into, all together
 
-// From what says most to what says least.
-enum class NameRank { module_variable, class_variable, attribute, element, local_variable, inside, none };
+constexpr std::uint64_t containers =
+    type_flag::list_subclass | type_flag::tuple_subclass | type_flag::dict_subclass;
 
-struct Name {
-  NameRank rank = NameRank::none;
-  std::string text;
-};
+bool is_private(std::string_view class_name) {
+  return class_name.substr(class_name.rfind('.') + 1).starts_with('_');
+}
+
+std::string below(const std::string& path, const std::string& name) {
+  return path.empty() ? "" : path + '.' + name;
+}
+std::string item(const std::string& path, const std::string& key) {
+  return path.empty() ? "" : path + '[' + key + ']';
+}
 
 class NameSearch {
  public:
   NameSearch(Reading& reading, const RuntimeCopy& copy, PyRuntimeState& state)
-      : reading_(reading), copy_(copy), state_(state) {}
+      : reading_(reading), copy_(copy), state_(state), names_(reading, copy), wanted_(reading, copy, state) {}
 
   void run() {
-    collect_wanted();
     if (wanted_.empty()) return;
-    find_parts();
-    find_main_module();
-    for (const auto& [interpreter, thread] : order_) {
-      if (searches_++ >= max_searches || all_named()) break;
-      search_thread(copy_.interpreters[interpreter].threads[thread]);
-    }
-    name_insides();
-    for (PySyncObject& object : state_.sync_objects) {
-      const auto found = wanted_.find(object.address);
-      if (found != wanted_.end()) object.name = found->second.text;
-    }
-    find_mentions();
+    search(wanted_.threads(), [&] { return wanted_.all_named(); });
+    if (wanted_.seeks_locks()) search_modules();
+    // What is only held is worth no more than a look at what its holders have at hand.
+    deep_ = false;
+    search(wanted_.threads_in_passing(), [&] { return wanted_.all_named_in_passing(); });
+    wanted_.tell(state_);
   }
 
  private:
-  using ThreadAt = std::pair<std::size_t, std::size_t>;  // interpreter, thread
   const RuntimeLayout& layout() const { return reading_.layout(); }
-
-  template <typename Visit>
-  void for_each_thread(Visit visit) {
-    for (std::size_t i = 0; i < std::min(copy_.interpreters.size(), state_.interpreters.size()); ++i) {
-      std::vector<PyThread>& threads = state_.interpreters[i].threads;
-      for (std::size_t j = 0; j < std::min(threads.size(), copy_.interpreters[i].threads.size()); ++j)
-        visit(ThreadAt{i, j}, threads[j]);
-    }
-  }
-
-  // ---- what is to be named, and by whose frames
-
-  void want(Address object, ThreadAt at) {
-    if (object.is_null() || (wanted_.size() >= max_wanted && !wanted_.contains(object))) return;
-    wanted_.try_emplace(object);
-    std::size_t& asked = asked_[object];
-    if (asked++ >= threads_an_object) return;
-    if (std::find(order_.begin(), order_.end(), at) == order_.end()) order_.push_back(at);
-  }
-
-  void collect_wanted() {
-    std::set<Address> waited;
-    for_each_thread([&](ThreadAt at, PyThread& thread) {
-      if (!thread.lock_wait) return;
-      // Inside Condition.wait it is a lock that was made for this one wait, and nobody knows it by a name.
-      for (const PyFrameObject& each : thread.frame_objects)
-        want(each.object, at), waited.insert(each.object);
-      if (!waits_on_private_lock(at)) want(thread.lock_wait->object, at);
-      waited.insert(thread.lock_wait->object);
-    });
-    for_each_thread([&](ThreadAt at, PyThread& thread) {
-      for (const PyHeldLock& held : thread.held) {
-        if (thread.lock_wait || waited.contains(held.object)) want(held.object, at);
-      }
-    });
-  }
-
-  bool waits_on_private_lock(ThreadAt at) {
-    const ThreadCopy& thread = copy_.interpreters[at.first].threads[at.second];
-    if (thread.frames.empty() || module_of(reading_, thread.frames.front()) != "threading") return false;
-    const Result<std::shared_ptr<const Code>> code = read_code(reading_, thread.frames.front().code);
-    return code && ((*code)->name == "wait" || (*code)->name == "_wait_for_tstate_lock");
-  }
-
-  // Once all have a name, nothing more is looked through. The Condition inside of an Event (a Semaphore, a
-  // Queue) that is wanted itself is called after it.
-  bool all_named() const {
-    return std::all_of(wanted_.begin(), wanted_.end(), [&](const auto& each) {
-      return each.second.rank <= NameRank::attribute || parts_.contains(each.first);
-    });
-  }
-
-  void find_parts() {
-    std::unordered_set<Address> inner;
-    for (const auto& [address, name] : wanted_) {
-      const PySyncObject* object = find_sync_object(state_, address);
-      if (object != nullptr && object->kind != PySyncKind::condition && !object->lock.is_null())
-        inner.insert(object->lock);
-    }
-    for (const auto& [address, name] : wanted_) {
-      const PySyncObject* object = find_sync_object(state_, address);
-      if (object != nullptr && object->kind == PySyncKind::condition && inner.contains(object->lock))
-        parts_.insert(address);
-    }
-  }
 
   // ---- candidates for a name
 
-  void found(Address object, NameRank rank, const std::string& text) {
-    const auto at = wanted_.find(object);
-    if (at == wanted_.end() || at->second.rank <= rank) return;
-    at->second = {rank, text};
-  }
-  bool is_wanted(Address object) const { return wanted_.contains(object); }
-
-  void search_thread(const ThreadCopy& thread) {
-    const std::size_t count = std::min(thread.frames.size(), max_frames);
-    for (std::size_t i = 0; i < count; ++i) search_frame(thread.frames[i]);
-  }
-
-  void search_frame(const FrameCopy& frame) {
-    const std::string module = shown_module(frame);
-    search_globals(frame, module);
-    const Result<std::shared_ptr<const Code>> code = read_code(reading_, frame.code);
-    const std::string function = code ? (*code)->qualified_name : std::string();
-    const bool library = is_library_module(module);
-    for (const FrameVariable& each : frame_variables(reading_, frame).variables) {
-      const std::string text =
-          module + '.' + (function == "<module>" ? each.name : function + '.' + each.name);
-      if (is_wanted(each.object))
-        found(each.object, library ? NameRank::inside : NameRank::local_variable, text);
-      search_object(each.object, text, library);
+  template <typename Done>
+  void search(const std::vector<ThreadAt>& threads, Done done) {
+    for (const ThreadAt& at : threads) {
+      if (searches_ >= max_searches || done()) return;
+      ++searches_;
+      wanted_.next_search();
+      const ThreadCopy& thread = copy_.interpreters[at.interpreter].threads[at.thread];
+      const std::size_t count = std::min(thread.frames.size(), max_frames);
+      for (std::size_t i = 0; i < count; ++i) search_frame(thread.frames[i]);
     }
   }
 
-  void search_globals(const FrameCopy& frame, const std::string& module) {
-    const Address globals = globals_of(layout(), frame);
+  // The variables of a library's functions are no names: they lead to objects, no more.
+  void search_frame(const FrameCopy& frame) {
+    const std::string module = names_.module(frame);
+    search_globals(globals_of(layout(), frame), module);
+    const Result<std::shared_ptr<const Code>> code = read_code(reading_, frame.code);
+    const std::string function = code ? (*code)->qualified_name : std::string();
+    const bool library = names_.is_library(module, code ? (*code)->file : std::string());
+    for (const FrameVariable& each : frame_variables(reading_, frame).variables) {
+      std::string text;
+      if (!library) text = module + '.' + (function == "<module>" ? each.name : function + '.' + each.name);
+      wanted_.found(each.object, NameRank::local_variable, text);
+      search_object(each.object, text);
+    }
+  }
+
+  void search_globals(Address globals, const std::string& module) {
     if (globals.is_null() || !seen_.insert(globals).second) return;
     const Result<DictItems> items = read_dict(layout(), reading_.memory, globals, max_globals);
     if (!items) return;
     const bool library = is_library_module(module);
-    std::vector<DictEntry> containers;
     for (const DictEntry& entry : items->entries) {
-      if (!is_wanted(entry.value)) continue;
-      if (const std::optional<std::string> name = text_of(entry.key))
-        found(entry.value, library ? NameRank::inside : NameRank::module_variable, module + '.' + *name);
+      if (!wanted_.contains(entry.value)) continue;
+      if (const std::optional<std::string> name = names_.text(entry.key))
+        wanted_.found(entry.value, library ? NameRank::inside : NameRank::module_variable,
+                      module + '.' + *name);
     }
-    if (library) return;
+    if (library || !deep_) return;
     // Only what is not named yet is worth opening every container of a module.
-    if (all_named()) return;
     for (const DictEntry& entry : items->entries) {
-      if (all_named()) return;
-      if (!may_contain(entry.value)) continue;
-      if (const std::optional<std::string> name = text_of(entry.key))
-        search_object(entry.value, module + '.' + *name, false);
+      if (wanted_.all_named()) return;
+      const Result<Address> type = type_of(layout(), reading_.memory, entry.value);
+      if (!type || type->is_null()) continue;
+      if (is_module_type(*type)) {
+        if (modules_.size() < max_modules) modules_.push_back(entry.value);
+        continue;
+      }
+      const Result<std::uint64_t> flags = type_flags(layout(), reading_.memory, *type);
+      if (!flags) continue;
+      if ((*flags & type_flag::type_subclass) != 0) {
+        search_class(entry.value);
+      } else if ((*flags & (type_flag::heap_type | containers)) != 0) {
+        if (const std::optional<std::string> name = names_.text(entry.key))
+          search_object(entry.value, module + '.' + *name);
+      }
     }
   }
 
-  // An instance's attributes, its class's, and the elements of a container; one step deep.
-  void search_object(Address object, const std::string& path, bool library) {
-    if (!seen_.insert(object).second || seen_.size() > max_objects) return;
+  // `with config.lock:`, where no frame of config stands on a stack.
+  void search_modules() {
+    const std::vector<Address> modules = std::exchange(modules_, {});
+    for (const Address module : modules) {
+      if (wanted_.seeks_locks()) search_module(module);
+    }
+  }
+
+  void search_module(Address module) {
+    if (!seen_.insert(module).second) return;
+    const Result<Address> dict =
+        reading_.memory.read_address(module + static_cast<std::uint64_t>(layout().module.md_dict.offset));
+    if (!dict || dict->is_null() || seen_.contains(*dict)) return;
+    const auto text_under = [&](std::string_view key) {
+      const Result<std::optional<Address>> value = find_in_dict(layout(), reading_.lasting, *dict, key);
+      return value && *value ? names_.text(**value).value_or("") : std::string();
+    };
+    const std::string name = names_.module(text_under("__name__")), file = text_under("__file__");
+    if (name.empty() || file.empty() || names_.is_library(name, file)) return;
+    search_globals(*dict, name);
+  }
+
+  bool is_module_type(Address type) {
+    if (type == module_type_) return true;
+    if (!module_type_.is_null() || !layout().module.md_dict.exists()) return false;
+    const auto [known, added] = other_types_.insert(type);
+    if (!added) return false;
+    const Result<std::string> name = type_name(layout(), reading_.lasting, type);
+    if (!name || *name != "module") return false;
+    module_type_ = type;
+    return true;
+  }
+
+  // An instance's attributes, its class's, and the elements of a container; one step deep. Without a `path`
+  // it has no name of its own.
+  void search_object(Address object, const std::string& path) {
+    if (!may_open(object, path)) return;
     const Result<Address> type = type_of(layout(), reading_.memory, object);
     if (!type || type->is_null()) return;
     const Result<std::uint64_t> flags = type_flags(layout(), reading_.memory, *type);
     if (!flags) return;
-    if ((*flags & (type_flag::list_subclass | type_flag::tuple_subclass | type_flag::dict_subclass)) != 0) {
-      search_container(object, *flags, path, library);
+    if ((*flags & containers) != 0) {
+      search_container(object, *flags, path, NameRank::element);
     } else if ((*flags & type_flag::type_subclass) != 0) {
       search_class(object);
     } else if ((*flags & type_flag::heap_type) != 0) {
       search_class(*type);
-      search_attributes(object, *type, path);
+      search_attributes(object, *type, path, deep_);
     }
   }
 
-  // A library's object is called by where it stands, for its class says nothing of the program.
-  void search_attributes(Address object, Address type, const std::string& path) {
-    const Result<DictItems> items = read_attributes(layout(), reading_.memory, object, max_attributes);
-    if (!items) return;
-    for (const DictEntry& entry : items->entries) {
-      if (!is_wanted(entry.value)) continue;
-      const std::optional<std::string> name = text_of(entry.key);
-      const std::string class_name = shown_class(type);
-      if (!name || class_name.empty()) continue;
-      if (is_library_module(class_name)) {
-        found(entry.value, NameRank::inside, path + '.' + *name);
-      } else {
-        found(entry.value, NameRank::attribute, class_name + '.' + *name);
+  // Once with a path and once without one.
+  bool may_open(Address object, const std::string& path) {
+    if (seen_.size() + seen_unnamed_.size() > max_objects) return false;
+    return (path.empty() ? seen_unnamed_ : seen_).insert(object).second;
+  }
+
+  // A library's object is called by where it stands, for its class says nothing of the program; by its class
+  // where nothing else leads to it, as a handler's `logging.Handler.lock`.
+  void search_attributes(Address object, Address type, const std::string& path, bool open) {
+    const std::string class_name = names_.class_of(type);
+    if (class_name.empty()) return;
+    const bool library = is_library_module(class_name);
+    const std::string owner = !library || (path.empty() && !is_private(class_name)) ? class_name : path;
+    const NameRank rank = library ? NameRank::inside : NameRank::attribute;
+    std::vector<DictEntry> others;
+    const auto visit = [&](const DictEntry& entry) {
+      if (!wanted_.contains(entry.value)) {
+        if (open && !library) others.push_back(entry);
+      } else if (const std::optional<std::string> name = names_.text(entry.key)) {
+        wanted_.found(entry.value, rank, below(owner, *name));
       }
+    };
+    if (const Result<DictItems> items = read_attributes(layout(), reading_.memory, object, max_attributes)) {
+      for (const DictEntry& entry : items->entries) visit(entry);
+    }
+    for (const Slot& slot : slots(type)) {
+      const Result<Address> value = reading_.memory.read_address(object + slot.offset);
+      if (value && !value->is_null()) visit({slot.name, *value});
+    }
+    open_containers(others, owner);
+  }
+
+  const std::vector<Slot>& slots(Address type) {
+    const auto [known, added] = slots_.try_emplace(type);
+    if (added) known->second = slots_of(reading_, type, max_attributes);
+    return known->second;
+  }
+
+  // `self.locks["alice"]` is called by its class: `bank.Bank.locks['alice']`.
+  void open_containers(const std::vector<DictEntry>& entries, const std::string& owner) {
+    for (const DictEntry& entry : entries) {
+      if (wanted_.all_named()) return;
+      const Result<std::uint64_t> flags = object_flags(layout(), reading_.memory, entry.value);
+      if (!flags || (*flags & containers) == 0) continue;
+      const std::optional<std::string> name = names_.text(entry.key);
+      const std::string path = name ? below(owner, *name) : "";
+      if (may_open(entry.value, path)) search_container(entry.value, *flags, path, NameRank::element);
     }
   }
 
@@ -225,19 +235,7 @@ class NameSearch {
       if (!seen_classes_.insert(type).second) return;
       const Result<std::uint64_t> flags = type_flags(layout(), reading_.memory, type);
       if (!flags || (*flags & type_flag::heap_type) == 0) return;
-      const Result<Address> dict =
-          reading_.memory.read_address(type + static_cast<std::uint64_t>(layout().type.tp_dict.offset));
-      const Result<DictItems> items =
-          dict ? read_dict(layout(), reading_.memory, *dict, max_attributes) : dict.error();
-      if (items) {
-        for (const DictEntry& entry : items->entries) {
-          if (!is_wanted(entry.value)) continue;
-          const std::optional<std::string> name = text_of(entry.key);
-          const std::string class_name = shown_class(type);
-          if (name && !class_name.empty())
-            found(entry.value, NameRank::class_variable, class_name + '.' + *name);
-        }
-      }
+      search_class_variables(type);
       const Result<Address> base =
           reading_.memory.read_address(type + static_cast<std::uint64_t>(layout().type.tp_base.offset));
       if (!base) return;
@@ -245,196 +243,79 @@ class NameSearch {
     }
   }
 
-  void search_container(Address object, std::uint64_t flags, const std::string& path, bool library) {
-    const NameRank rank = library ? NameRank::inside : NameRank::element;
-    if ((flags & type_flag::dict_subclass) != 0) {
-      const Result<DictItems> items = read_dict(layout(), reading_.memory, object, max_elements);
-      if (!items) return;
-      for (const DictEntry& entry : items->entries) {
-        if (is_wanted(entry.value)) {
-          const std::optional<std::string> key = key_of(entry.key);
-          if (key) found(entry.value, rank, path + '[' + *key + ']');
-        } else {
-          search_element(entry.value, path + "[…]");
-        }
+  void search_class_variables(Address type) {
+    const Result<Address> dict =
+        reading_.memory.read_address(type + static_cast<std::uint64_t>(layout().type.tp_dict.offset));
+    if (!dict || dict->is_null()) return;
+    const Result<DictItems> items = read_dict(layout(), reading_.memory, *dict, max_attributes);
+    if (!items) return;
+    std::vector<DictEntry> others;
+    for (const DictEntry& entry : items->entries) {
+      if (!wanted_.contains(entry.value)) {
+        others.push_back(entry);
+        continue;
       }
+      const std::optional<std::string> name = names_.text(entry.key);
+      const std::string class_name = names_.class_of(type);
+      if (!name || class_name.empty()) continue;
+      const bool library = is_library_module(class_name);
+      wanted_.found(entry.value, library ? NameRank::inside : NameRank::class_variable,
+                    class_name + '.' + *name);
+    }
+    if (deep_ && !wanted_.all_named() && !is_library_module(names_.class_of(type)))
+      open_containers(others, names_.class_of(type));
+  }
+
+  void search_container(Address object, std::uint64_t flags, const std::string& path, NameRank rank) {
+    std::size_t index = 0;
+    const auto visit = [&](Address element, Address key) {
+      const std::size_t at = index++;
+      const auto text = [&] {
+        return path.empty() ? "" : item(path, key.is_null() ? std::to_string(at) : names_.key(key));
+      };
+      if (wanted_.contains(element)) {
+        wanted_.found(element, rank, text());
+      } else if (at < opened_elements) {
+        search_element(element, item(path, key.is_null() ? std::to_string(at) : "…"));
+      }
+    };
+    const std::size_t limit = std::min(max_elements, elements_left_);
+    if ((flags & type_flag::dict_subclass) != 0) {
+      const Result<DictItems> items = read_dict(layout(), reading_.memory, object, limit);
+      if (!items) return;
+      elements_left_ -= std::min(elements_left_, items->entries.size());
+      for (const DictEntry& entry : items->entries) visit(entry.value, entry.key);
       return;
     }
     const Result<Items> items = (flags & type_flag::list_subclass) != 0
-                                    ? read_list(layout(), reading_.memory, object, max_elements)
-                                    : read_tuple(layout(), reading_.memory, object, max_elements);
+                                    ? read_list(layout(), reading_.memory, object, limit)
+                                    : read_tuple(layout(), reading_.memory, object, limit);
     if (!items) return;
-    for (std::size_t i = 0; i < items->items.size(); ++i) {
-      if (is_wanted(items->items[i])) {
-        found(items->items[i], rank, path + '[' + std::to_string(i) + ']');
-      } else {
-        search_element(items->items[i], path + '[' + std::to_string(i) + ']');
-      }
-    }
+    elements_left_ -= std::min(elements_left_, items->items.size());
+    for (const Address each : items->items) visit(each, Address());
   }
 
   // `accounts["alice"]._lock` is called by its class: `bank.Account._lock`.
   void search_element(Address element, const std::string& path) {
-    if (all_named() || !seen_.insert(element).second || seen_.size() > max_objects) return;
+    if (wanted_.all_named() || !may_open(element, path)) return;
     const Result<Address> type = type_of(layout(), reading_.memory, element);
     if (!type || type->is_null()) return;
     const Result<std::uint64_t> flags = type_flags(layout(), reading_.memory, *type);
     if (flags && (*flags & type_flag::heap_type) != 0 && (*flags & type_flag::type_subclass) == 0)
-      search_attributes(element, *type, path);
-  }
-
-  bool may_contain(Address object) {
-    const Result<std::uint64_t> flags = object_flags(layout(), reading_.memory, object);
-    if (!flags) return false;
-    constexpr std::uint64_t containers =
-        type_flag::list_subclass | type_flag::tuple_subclass | type_flag::dict_subclass;
-    const bool instance = (*flags & type_flag::heap_type) != 0 && (*flags & type_flag::type_subclass) == 0;
-    return instance || (*flags & containers) != 0;
-  }
-
-  // The lock inside of a Condition that has a name is `NAME._lock`, where nothing better was found.
-  void name_insides() {
-    for (const PySyncObject& object : state_.sync_objects) {
-      const auto inner = wanted_.find(object.lock);
-      const auto outer = wanted_.find(object.address);
-      if (object.lock.is_null() || inner == wanted_.end() || outer == wanted_.end()) continue;
-      if (inner->second.rank < NameRank::inside || outer->second.rank >= NameRank::inside) continue;
-      const bool queue = object.kind == PySyncKind::queue;
-      inner->second = {NameRank::inside, outer->second.text + (queue ? ".mutex" : "._lock")};
-    }
-  }
-
-  // ---- who mentions a lock that nobody is seen to hold
-
-  void find_mentions() {
-    std::set<Address> unowned;
-    for_each_thread([&](ThreadAt at, PyThread& thread) {
-      if (!thread.lock_wait || waits_on_private_lock(at)) return;
-      const PySyncObject* object = find_sync_object(state_, thread.lock_wait->object);
-      if (object != nullptr && object->kind == PySyncKind::lock) unowned.insert(object->address);
-    });
-    for_each_thread([&](ThreadAt, PyThread& thread) {
-      for (const PyHeldLock& held : thread.held) unowned.erase(held.object);
-    });
-    if (unowned.empty()) return;
-    std::size_t looked = 0;
-    for_each_thread([&](ThreadAt at, PyThread& thread) {
-      if (looked++ >= mentioning_threads) return;
-      const ThreadCopy& frames = copy_.interpreters[at.first].threads[at.second];
-      for (std::size_t i = 0; i < std::min(frames.frames.size(), mentioning_frames); ++i)
-        mentions_of(frames.frames[i], i, unowned, thread);
-    });
-  }
-
-  void mentions_of(const FrameCopy& frame, std::size_t index, const std::set<Address>& unowned,
-                   PyThread& thread) {
-    if (is_library_frame(reading_, frame)) return;
-    const auto mention = [&](Address object, std::string expression) {
-      const bool waits = thread.lock_wait && thread.lock_wait->object == object;
-      const bool known = std::any_of(thread.mentions.begin(), thread.mentions.end(),
-                                     [&](const PyMention& each) { return each.object == object; });
-      if (!waits && !known) thread.mentions.push_back({object, index, std::move(expression)});
-    };
-    for (const FrameVariable& each : frame_variables(reading_, frame).variables) {
-      if (unowned.contains(each.object)) mention(each.object, each.name);
-      if (each.name != "self" && each.name != "cls") continue;
-      const Result<DictItems> items = read_attributes(layout(), reading_.memory, each.object, max_attributes);
-      if (!items) continue;
-      for (const DictEntry& entry : items->entries) {
-        if (!unowned.contains(entry.value)) continue;
-        if (const std::optional<std::string> name = text_of(entry.key))
-          mention(entry.value, each.name + '.' + *name);
-      }
-    }
-  }
-
-  // ---- texts
-
-  std::optional<std::string> text_of(Address object) {
-    const Result<std::uint64_t> flags = object_flags(layout(), reading_.lasting, object);
-    if (!flags || (*flags & type_flag::unicode_subclass) == 0) return std::nullopt;
-    const Result<StrValue> text = read_str(layout(), reading_.lasting, object, max_name_length);
-    if (!text) return std::nullopt;
-    return text->text;
-  }
-
-  // A str or an int between the brackets; other keys say nothing to a reader.
-  std::optional<std::string> key_of(Address object) {
-    constexpr std::size_t longest_key = 40;
-    const Result<std::uint64_t> flags = object_flags(layout(), reading_.memory, object);
-    if (!flags) return std::nullopt;
-    if ((*flags & type_flag::unicode_subclass) != 0) {
-      const Result<StrValue> text = read_str(layout(), reading_.memory, object, longest_key);
-      if (!text) return std::nullopt;
-      return '\'' + text->text + (text->cut ? "…'" : "'");
-    }
-    if ((*flags & type_flag::long_subclass) == 0) return std::nullopt;
-    const Result<IntValue> number = read_int(layout(), reading_.memory, object);
-    const std::optional<std::int64_t> value = number ? number->as_int64() : std::nullopt;
-    if (!value) return std::nullopt;
-    return std::to_string(*value);
-  }
-
-  // `__main__` is called as other modules would import it: after its package and its file.
-  void find_main_module() {
-    for (const InterpreterCopy& interpreter : copy_.interpreters) {
-      for (const ThreadCopy& thread : interpreter.threads) {
-        for (auto frame = thread.frames.rbegin(); frame != thread.frames.rend(); ++frame) {
-          if (module_of(reading_, *frame) != "__main__") continue;
-          main_module_ = main_module_of(*frame);
-          return;
-        }
-      }
-    }
-  }
-
-  // `__file__` is deleted when the script has come to its end; its code still knows the file.
-  std::string main_module_of(const FrameCopy& frame) {
-    const Address globals = globals_of(layout(), frame);
-    const auto text = [&](std::string_view key) {
-      const Result<std::optional<Address>> value = find_in_dict(layout(), reading_.lasting, globals, key);
-      return value && *value ? text_of(**value).value_or("") : std::string();
-    };
-    const std::string package = text("__package__");
-    std::string file = text("__file__");
-    if (file.empty()) {
-      const Result<std::shared_ptr<const Code>> code = read_code(reading_, frame.code);
-      if (code && (*code)->file.ends_with(".py")) file = (*code)->file;
-    }
-    std::string stem = file.substr(file.rfind('/') + 1);
-    if (stem.ends_with(".py")) stem.resize(stem.size() - 3);
-    if (stem == "__main__") stem.clear();
-    if (package.empty()) return stem.empty() ? "__main__" : stem;
-    return stem.empty() ? package : package + '.' + stem;
-  }
-
-  std::string shown_module(const FrameCopy& frame) {
-    std::string module = module_of(reading_, frame);
-    return module == "__main__" ? main_module_ : module;
-  }
-
-  std::string shown_class(Address type) {
-    const auto known = class_names_.find(type);
-    if (known != class_names_.end()) return known->second;
-    const Result<std::string> name = qualified_type_name(layout(), reading_.lasting, type);
-    std::string text = name ? *name : std::string();
-    constexpr std::string_view main = "__main__.";
-    if (text.starts_with(main)) text = main_module_ + '.' + text.substr(main.size());
-    class_names_.emplace(type, text);
-    return text;
+      search_attributes(element, *type, path, false);
   }
 
   Reading& reading_;
   const RuntimeCopy& copy_;
   PyRuntimeState& state_;
-  std::unordered_map<Address, Name> wanted_;
-  std::unordered_set<Address> parts_;
-  std::unordered_map<Address, std::size_t> asked_;
-  std::vector<ThreadAt> order_;
-  std::size_t searches_ = 0;
-  std::unordered_set<Address> seen_, seen_classes_;
-  std::map<Address, std::string> class_names_;
-  std::string main_module_ = "__main__";
+  SourceNames names_;
+  WantedNames wanted_;
+  std::vector<Address> modules_;
+  std::size_t searches_ = 0, elements_left_ = all_elements;
+  bool deep_ = true;
+  std::unordered_set<Address> seen_, seen_unnamed_, seen_classes_, other_types_;
+  std::unordered_map<Address, std::vector<Slot>> slots_;
+  Address module_type_;
 };
 
 }  // namespace

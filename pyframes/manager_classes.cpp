@@ -12,6 +12,7 @@
 #include "pyframes/instrumentation.h"
 #include "pyframes/objects.h"
 #include "pyframes/opcodes.h"
+#include "pyframes/slots.h"
 #include "pyframes/with_blocks.h"
 
 namespace pythreads::pyframes {
@@ -360,23 +361,6 @@ class ManagerClass {
   int methods_left_ = max_methods;
   std::vector<Change> enter_;
 };
-
-// Behind its head: d_type, d_name, d_qualname, d_member; in PyMemberDef: name, type, offset.
-constexpr std::uint64_t member_of_descriptor = 24, type_of_member = 8, offset_of_member = 16;
-constexpr std::int32_t type_object = 6, type_object_ex = 16;
-
-std::optional<Address> slot_of(Reading& reading, Address object, Address descriptor) {
-  const auto head = static_cast<std::uint64_t>(std::max(reading.layout().object.size, 0));
-  const Result<Address> member = reading.memory.read_address(descriptor + head + member_of_descriptor);
-  if (!member || member->is_null()) return std::nullopt;
-  const Result<std::int32_t> type = reading.memory.read_value<std::int32_t>(*member + type_of_member);
-  const Result<std::int64_t> offset = reading.memory.read_value<std::int64_t>(*member + offset_of_member);
-  constexpr std::int64_t farthest = 4096;
-  if (!type || !offset || *offset <= 0 || *offset > farthest) return std::nullopt;
-  if (*type != type_object && *type != type_object_ex) return std::nullopt;
-  const Result<Address> value = reading.memory.read_address(object + static_cast<std::uint64_t>(*offset));
-  return value && !value->is_null() ? std::optional(*value) : std::nullopt;
-}
 
 }  // namespace
 

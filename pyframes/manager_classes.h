@@ -40,8 +40,7 @@ std::optional<attach::Address> released_by_method(Reading& reading, attach::Addr
 // The attributes that `__exit__` itself names without a `with` of its own, whatever it does with them.
 std::vector<GivenBack> named_by_exit(Reading& reading, attach::Address manager, attach::Address type);
 
-// An attribute of an instance: its own, one in `__slots__` (a member descriptor of its class), or its
-// class's. Source: Include/descrobject.h (PyMemberDescrObject) at v3.8.0 to v3.15.0.
+// An attribute of an instance: its own, one in `__slots__` (slots.h), or its class's.
 std::optional<attach::Address> attribute_of(Reading& reading, attach::Address object, std::string_view name);
 
 }  // namespace pythreads::pyframes

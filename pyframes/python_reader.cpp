@@ -8,6 +8,7 @@
 #include "pyframes/held_locks.h"
 #include "pyframes/interpreters.h"
 #include "pyframes/locals.h"
+#include "pyframes/lock_mentions.h"
 #include "pyframes/lock_names.h"
 #include "pyframes/locks.h"
 #include "pyframes/pending_calls.h"
@@ -47,6 +48,7 @@ void read_names_of_locks(const Reading& reading, const RuntimeCopy& copy, PyRunt
                   .lasting = reading.lasting,
                   .options = reading.options};
   read_lock_names(lasting, copy, state);
+  read_lock_mentions(lasting, copy, state);
 }
 
 // As many interpreters and threads as were copied, with nothing said of them but who they are.
