@@ -39,6 +39,12 @@ bool is_lock(PySyncKind kind) {
   }
 }
 
+// An import is called by its module, a lock that is a thread's end by the thread.
+bool is_called_otherwise(const PySyncObject& object) {
+  return object.kind == PySyncKind::module_lock ||
+         (object.kind == PySyncKind::lock && object.thread_ident.has_value());
+}
+
 }  // namespace
 
 WantedNames::WantedNames(Reading& reading, const RuntimeCopy& copy, const PyRuntimeState& state)
@@ -49,9 +55,8 @@ WantedNames::WantedNames(Reading& reading, const RuntimeCopy& copy, const PyRunt
 
 void WantedNames::want(Address object, ThreadAt at) {
   if (object.is_null() || (wanted_.size() >= max_wanted && !wanted_.contains(object))) return;
-  // An import is called by its module.
   const PySyncObject* known = find_sync_object(state_, object);
-  if (known != nullptr && known->kind == PySyncKind::module_lock) return;
+  if (known != nullptr && is_called_otherwise(*known)) return;
   Name& name = wanted_[object];
   name.asked = true;
   name.kind = known != nullptr ? known->kind : PySyncKind::pymutex;
