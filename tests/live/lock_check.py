@@ -1,5 +1,11 @@
 """A dump of a lock scenario against what the process told of itself: (facts that hold, what is wrong)."""
 
+import re
+
+LIBRARY_VARIABLE = re.compile(
+    r"(threading|queue|concurrent|importlib|_frozen_importlib|logging|multiprocessing|subprocess|asyncio)\."
+    r".*\b(self|cls|cache|lock|future|waiter|work_queue|executor_reference|fs)(\.|\[|$)(?<!Handler\.lock)"
+)
 ORDER = ["possible", "likely", "recorded", "inferred", "certain"]
 
 
@@ -93,6 +99,9 @@ class Check:
                 at_least(hold["certainty"], each["least"]),
                 f"thread {key[0]}: hold {hold['certainty']}, {each['least']} expected",
             )
+            if each["name"]:
+                name = self.resources[hold["resource"]]["name"]
+                self.fact(bool(name) and name.endswith(each["name"]), f"held: name {name}, {each['name']} expected")
             if each["taken"]:
                 line = hold["acquired_at"] and hold["acquired_at"]["line"]
                 self.fact(line == each["taken"], f"thread {key[0]}: taken at {line}, {each['taken']} expected")
@@ -121,8 +130,15 @@ class Check:
         stops = [each["stop_the_world"] for each in self.process["interpreters"]]
         self.fact(any(each and each["requested"] for each in stops), f"a thread waits for the world's stop: {stops}")
 
+    def names(self):
+        """What is in no program's source is no name."""
+        for each in self.resources.values():
+            if each["name"] and LIBRARY_VARIABLE.match(each["name"]):
+                self.false.append(f"a library's variable is a name: {each['name']}")
+
     def run(self):
         self.waits()
+        self.names()
         self.world()
         self.holds()
         self.verdict()

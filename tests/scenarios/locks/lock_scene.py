@@ -64,10 +64,10 @@ def waits(who, kind, obj=None, owner=None, least="certain", timeout=False, name=
     )
 
 
-def holds(who, obj, least="certain", taken=None):
-    """`taken` is the number of the line where it was taken."""
+def holds(who, obj, least="certain", taken=None, name=None):
+    """`taken` is the number of the line where it was taken, `name` how the lock's own must end."""
     known(obj, _objects.get(id(obj)))
-    _holds.append({"thread": _tid(who), "object": id(obj), "least": least, "taken": taken})
+    _holds.append({"thread": _tid(who), "object": id(obj), "least": least, "taken": taken, "name": name})
 
 
 def main():
