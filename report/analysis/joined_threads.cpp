@@ -2,6 +2,8 @@
 
 #include <unordered_map>
 
+#include "report/analysis/shown_names.h"
+
 namespace pythreads::report {
 
 pid_t JoinedThread::tid() const {
@@ -23,7 +25,7 @@ std::string JoinedThread::label() const {
   if (python != nullptr) name = python->name;
   if (name.empty() && os != nullptr) name = os->os.os_name;
   std::string number = tid() == 0 ? "no tid" : "tid " + std::to_string(tid());
-  return name.empty() ? "thread (" + number + ")" : '"' + name + "\" (" + number + ')';
+  return name.empty() ? "thread (" + number + ")" : '"' + shortened(name) + "\" (" + number + ')';
 }
 
 std::vector<JoinedThread> join_threads(const Snapshot& snapshot) {

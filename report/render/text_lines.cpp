@@ -1,7 +1,9 @@
 #include "report/render/text_lines.h"
 
 #include <cstdio>
+#include <variant>
 
+#include "report/analysis/shown_names.h"
 #include "report/analysis/waiting_modules.h"
 #include "report/text_encoding.h"
 
@@ -29,6 +31,16 @@ std::string_view tint_code(Tint tint) {
       return "\x1b[1;33m";
     case Tint::green:
       return "\x1b[1;32m";
+  }
+  return "";
+}
+
+// Of a ModuleLock, what is being imported.
+std::string module_of(const document::Resource& resource) {
+  if (resource.kind != "ModuleLock" || !resource.detail) return "";
+  for (const document::Detail& each : *resource.detail) {
+    const auto* module = std::get_if<std::string>(&each.value);
+    if (each.name == "module" && module != nullptr) return *module;
   }
   return "";
 }
@@ -106,7 +118,7 @@ const document::Resource* DocumentIndex::resource(const std::optional<std::strin
 std::string thread_label(const document::Thread& thread) {
   const std::string number = thread.tid ? "tid " + std::to_string(*thread.tid) : "no tid";
   const std::optional<std::string>& name = thread.name ? thread.name : thread.os_name;
-  return name ? '"' + *name + "\" (" + number + ')' : "thread (" + number + ')';
+  return name ? '"' + shortened(*name) + "\" (" + number + ')' : "thread (" + number + ')';
 }
 
 std::string node_label(const DocumentIndex& index, const document::Node& node) {
@@ -119,6 +131,8 @@ std::string resource_label(const document::Resource& resource) {
   if (resource.kind == "GIL") return "the GIL";
   std::string object = resource.kind;
   if (resource.address) object += ' ' + hex(resource.address->value);
+  const std::string module = module_of(resource);
+  if (!module.empty()) return "the import of " + module + " (" + object + ')';
   return resource.name ? *resource.name + " (" + object + ')' : object;
 }
 

@@ -50,7 +50,7 @@ class DocumentIndex {
 std::string thread_label(const document::Thread& thread);
 std::string node_label(const DocumentIndex& index, const document::Node& node);
 
-// "bank.lock (RLock 0x7f…)", "RLock 0x7f…", "the GIL"
+// "bank.lock (RLock 0x7f…)", "RLock 0x7f…", "the GIL", "the import of plugins (ModuleLock 0x7f…)"
 std::string resource_label(const document::Resource& resource);
 
 // "bank.py:21 in transfer"

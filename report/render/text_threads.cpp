@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "report/analysis/mixed_stack.h"
+#include "report/analysis/shown_names.h"
 #include "report/render/text_lines.h"
 #include "report/render/words.h"
 
@@ -41,7 +42,10 @@ class ThreadText {
     }
     if (thread_.tracing.value_or(false)) text += ", traced by Python";
     if (thread_.profiling.value_or(false)) text += ", profiled";
-    if (thread_.trigger) text += ", in a " + *thread_.trigger;
+    if (thread_.trigger) {
+      const bool vowel = thread_.trigger->find_first_of("aeiou") == 0;
+      text += std::string(vowel ? ", in an " : ", in a ") + *thread_.trigger;
+    }
     return text;
   }
 
@@ -64,7 +68,8 @@ class ThreadText {
 
   static std::string short_name(const doc::Thread& thread) {
     const std::optional<std::string>& name = thread.name ? thread.name : thread.os_name;
-    return (name ? " [" + *name + ']' : "") + (thread.tid ? " tid " + std::to_string(*thread.tid) : "");
+    return (name ? " [" + shortened(*name) + ']' : "") +
+           (thread.tid ? " tid " + std::to_string(*thread.tid) : "");
   }
 
  private:

@@ -47,6 +47,7 @@ const document::Edge* find_edge(const document::Findings& findings, const docume
 std::string relation(const document::Edge* edge, const document::Resource* resource,
                      const std::string& other) {
   const std::string_view kind = edge != nullptr ? std::string_view(edge->kind) : std::string_view();
+  if (kind == "import") return "which is done by " + other;
   if (kind == "future") return "which is for " + other + " to complete";
   if (resource != nullptr && resource->kind == "Thread") return "which is " + other;
   if (kind == "semaphore") return "a permit of which is held by " + other;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "report/analysis/shown_names.h"
 #include "report/render/text.h"
 
 namespace pythreads::tests {
@@ -9,6 +10,7 @@ namespace {
 
 using report::escaped;
 using report::rfc3339;
+using report::shortened;
 using report::valid_utf8;
 
 TEST(TextEncoding, ValidTextStaysAsItIs) {
@@ -30,6 +32,15 @@ TEST(TextEncoding, OtherBytesAreShownAsFourCharacters) {
 TEST(TextEncoding, LoneSurrogatesAreShownAsSixCharacters) {
   EXPECT_EQ(valid_utf8("\xed\xb3\xbf"), "\\uDCFF");
   EXPECT_EQ(valid_utf8("x\xed\xa0\x80y"), "x\\uD800y");
+}
+
+TEST(TextEncoding, ALongTextIsCutBetweenCharacters) {
+  EXPECT_EQ(shortened("größe", 5), "größe");
+  EXPECT_EQ(shortened("größe", 4), "größ…");
+  EXPECT_EQ(shortened("日本🐍x", 3), "日本🐍…");
+  EXPECT_EQ(shortened("", 3), "");
+  EXPECT_EQ(shortened("a", 0), "…");
+  EXPECT_EQ(shortened("\xff\xff", 1), "\xff…");  // no text, and yet it ends
 }
 
 TEST(TextEncoding, TimesAreUtcWithMilliseconds) {
