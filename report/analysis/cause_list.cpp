@@ -132,7 +132,9 @@ void CauseList::sort() {
     if (a.verdict != b.verdict) return a.verdict > b.verdict;
     if (a.certainty != b.certainty) return a.certainty > b.certainty;
     if (a.kind != b.kind) return place_of(a.kind) < place_of(b.kind);
-    return a.nodes.size() + a.behind.size() > b.nodes.size() + b.behind.size();
+    const std::size_t threads = a.nodes.size() + a.behind.size(), others = b.nodes.size() + b.behind.size();
+    // Of equals the same one speaks for the process in each run, whatever their tids are.
+    return threads != others ? threads > others : a.fingerprint < b.fingerprint;
   });
 }
 

@@ -1,5 +1,6 @@
 #include "report/analysis/thread_index.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <string_view>
 #include <variant>
@@ -22,6 +23,15 @@ std::string module_of(const Resource& resource) {
     if (each.name == "module" && module != nullptr) return *module;
   }
   return "";
+}
+
+// Of several futures that one call waits for, a set's order or chance decides which is told of.
+bool is_one_of_several(const JoinedThread& thread, const Resource& waited) {
+  if (thread.python == nullptr) return false;
+  const auto& noted = thread.python->frame_objects;
+  return std::any_of(noted.begin(), noted.end(), [&](const pyframes::PyFrameObject& each) {
+    return each.variable == "pending" && each.object == waited.address;
+  });
 }
 
 }  // namespace
@@ -112,7 +122,8 @@ CauseLink ThreadIndex::link(Node node) const {
   const ThreadFinding& thread = finding(node);
   if (thread.wait) {
     link.wait_kind = thread.wait->kind;
-    if (const Resource* waited = resource(thread.wait->resource)) {
+    const Resource* waited = resource(thread.wait->resource);
+    if (waited != nullptr && !is_one_of_several(joined(node), *waited)) {
       link.lock_name = waited->name.empty() ? module_of(*waited) : waited->name;
     }
   }

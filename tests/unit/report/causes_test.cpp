@@ -297,6 +297,41 @@ TEST(Causes, APoolWhoseWorkersAllWaitForItsOwnQueue) {
   EXPECT_SAYS(findings.summary, "both workers of the pool wait");
 }
 
+// A worker that waits for any of two futures, noted in this order, as a set has it.
+SnapshotBuilder waiting_for_several(std::uint64_t one, std::uint64_t other) {
+  SnapshotBuilder app(10);
+  pyframes::PySyncObject executor = sync_object(PySyncKind::executor, 0x4000);
+  executor.capacity = 1;
+  executor.queue = attach::Address(0x5000);
+  app.knows(executor);
+  const auto element = [](std::uint64_t address) {
+    return named(future(address, 0x5000), address == first ? "app.outer.fs[0]" : "app.outer.fs[1]");
+  };
+  app.thread(11, "pool_11")
+      .waits_inside({{"threading", "wait"}, {"threading", "wait"}, {"concurrent.futures._base", "wait"}},
+                    element(one), 0, "pending")
+      .notes(2, "pending", element(other))
+      .frame("/srv/app.py", 8, "outer")
+      .frame("/usr/lib/thread.py", 83, "_worker", "concurrent.futures.thread")
+      .notes(4, "work_queue", sync_object(PySyncKind::simple_queue, 0x5000));
+  return app;
+}
+
+TEST(Causes, WhichOfSeveralFuturesComesFirstChangesNoFingerprint) {
+  const Findings findings = findings_of(waiting_for_several(first, second));
+  EXPECT_ONE_CAUSE(findings, "pool-starvation", Verdict::deadlock);
+  EXPECT_EQ(findings.fingerprint, findings_of(waiting_for_several(second, first)).fingerprint);
+}
+
+TEST(Causes, ALongNameOfAThreadIsCutInSentences) {
+  SnapshotBuilder bank = crossed_locks(0, PyHoldTrust::certain);
+  for (int i = 0; i < 150; ++i) bank.interpreter().threads[0].name += "ß";
+  const Findings findings = findings_of(bank);
+  std::string name = "\"one";
+  for (int i = 0; i < 77; ++i) name += "ß";
+  EXPECT_SAYS(findings.summary, name + "…\" (tid 11)");
+}
+
 TEST(Causes, APoolThatMayStartAnotherWorkerIsOnlyPossiblyStarved) {
   EXPECT_ONE_CAUSE(findings_of(starved_pool(3)), "pool-starvation", Verdict::possible_deadlock);
 }
