@@ -26,15 +26,16 @@ namespace {
 using attach::Address;
 using attach::Result;
 
-constexpr std::size_t max_searches = 512;      // threads whose frames are searched
-constexpr std::size_t max_frames = 24;         // of one thread
-constexpr std::size_t max_globals = 8192;      // names of one module
-constexpr std::size_t max_modules = 256;       // that modules of frames refer to
-constexpr std::size_t max_attributes = 256;    // of one object
-constexpr std::size_t max_elements = 8192;     // of one container
-constexpr std::size_t opened_elements = 256;   // of one container, that are looked into
-constexpr std::size_t all_elements = 500'000;  // of all containers together
-constexpr std::size_t max_objects = 20'000;    // looked into, all together
+constexpr std::size_t max_searches = 512;          // threads whose frames are searched
+constexpr std::size_t max_frames = 24;             // of one thread
+constexpr std::size_t max_globals = 8192;          // names of one module
+constexpr std::size_t max_modules = 256;           // that modules of frames refer to
+constexpr std::size_t max_attributes = 256;        // of one object
+constexpr std::size_t max_elements = 8192;         // of one container
+constexpr std::size_t opened_elements = 256;       // of one container, that are looked into
+constexpr std::size_t all_elements = 500'000;      // of all containers together
+constexpr std::size_t max_objects = 20'000;        // looked into, all together
+constexpr std::size_t objects_of_modules = 4'000;  // in modules that no frame is of
 
 constexpr std::uint64_t containers =
     type_flag::list_subclass | type_flag::tuple_subclass | type_flag::dict_subclass;
@@ -58,7 +59,10 @@ class NameSearch {
   void run() {
     if (wanted_.empty()) return;
     search(wanted_.threads(), [&] { return wanted_.all_named(); });
+    // Where no frame led to a lock, it may lie in a module that is only referred to.
+    most_ = std::min(max_objects, opened() + objects_of_modules);
     if (wanted_.seeks_locks()) search_modules();
+    most_ = max_objects;
     // What is only held is worth no more than a look at what its holders have at hand.
     deep_ = false;
     search(wanted_.threads_in_passing(), [&] { return wanted_.all_named_in_passing(); });
@@ -111,7 +115,7 @@ class NameSearch {
     if (library || !deep_) return;
     // Only what is not named yet is worth opening every container of a module.
     for (const DictEntry& entry : items->entries) {
-      if (wanted_.all_named()) return;
+      if (wanted_.all_named() || opened() > most_) return;
       const Result<Address> type = type_of(layout(), reading_.memory, entry.value);
       if (!type || type->is_null()) continue;
       if (is_module_type(*type)) {
@@ -180,9 +184,11 @@ class NameSearch {
     }
   }
 
+  std::size_t opened() const { return seen_.size() + seen_unnamed_.size() + seen_classes_.size(); }
+
   // Once with a path and once without one.
   bool may_open(Address object, const std::string& path) {
-    if (seen_.size() + seen_unnamed_.size() > max_objects) return false;
+    if (opened() > most_) return false;
     return (path.empty() ? seen_unnamed_ : seen_).insert(object).second;
   }
 
@@ -232,7 +238,7 @@ class NameSearch {
 
   void search_class(Address type) {
     for (int depth = 0; depth < 16 && !type.is_null(); ++depth) {
-      if (!seen_classes_.insert(type).second) return;
+      if (opened() > most_ || !seen_classes_.insert(type).second) return;
       const Result<std::uint64_t> flags = type_flags(layout(), reading_.memory, type);
       if (!flags || (*flags & type_flag::heap_type) == 0) return;
       search_class_variables(type);
@@ -311,7 +317,7 @@ class NameSearch {
   SourceNames names_;
   WantedNames wanted_;
   std::vector<Address> modules_;
-  std::size_t searches_ = 0, elements_left_ = all_elements;
+  std::size_t searches_ = 0, elements_left_ = all_elements, most_ = max_objects;
   bool deep_ = true;
   std::unordered_set<Address> seen_, seen_unnamed_, seen_classes_, other_types_;
   std::unordered_map<Address, std::vector<Slot>> slots_;

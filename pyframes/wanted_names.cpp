@@ -126,7 +126,7 @@ bool WantedNames::are_named(bool asked) const {
 
 bool WantedNames::seeks_locks() const {
   return std::any_of(wanted_.begin(), wanted_.end(), [&](const auto& each) {
-    return each.second.asked && each.second.unnamed() && is_lock(each.second.kind) &&
+    return each.second.asked && each.second.rank >= NameRank::inside && is_lock(each.second.kind) &&
            !parts_.contains(each.first);
   });
 }

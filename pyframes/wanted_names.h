@@ -42,7 +42,8 @@ class WantedNames {
   // Queue) that is wanted itself is called after it.
   bool all_named() const { return are_named(true); }
   bool all_named_in_passing() const { return are_named(false); }
-  // Whether a lock is left without a name; a pool's queue or a future is nobody's variable.
+  // Whether a lock is left without a name of the program's own; a pool's queue or a future is nobody's
+  // variable.
   bool seeks_locks() const;
 
   void tell(PyRuntimeState& state);  // PySyncObject::name
