@@ -1,6 +1,5 @@
 """A weak reference's callback that runs in the middle of the holder takes the same Lock."""
 
-import sys
 import threading
 import weakref
 
@@ -40,5 +39,4 @@ cache = Cache()
 one = scene.thread(work)
 scene.waits(one, "lock", cache.lock, one)
 scene.holds(one, cache.lock)
-# To 3.10 every frame is entered from C: a callback looks like a call.
-scene.tell("deadlock", "finalizer-reentry" if sys.version_info >= (3, 11) else "self-deadlock", [one])
+scene.tell("deadlock", "finalizer-reentry", [one])
