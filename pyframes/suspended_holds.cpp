@@ -79,8 +79,8 @@ class Suspended {
       : reading_(reading), copy_(copy), state_(state), wanted_(wanted) {}
 
   std::vector<SuspendedHold> run() {
-    find_references();
     find_tasks();
+    find_references();
     for (const Root& root : roots_) follow(root, root.generator, 0);
     doubt_shared();
     return std::move(found_);
@@ -110,12 +110,11 @@ class Suspended {
   void find_references() {
     const std::unordered_set<Address> generators = find_generators();
     if (generators.empty()) return;
-    std::set<std::pair<ThreadPlace, Address>> seen;
     for_each_frame([&](const Root& place, const FrameCopy& frame) {
       for (const Address object : objects_in(reading_, frame)) {
         if (!generators.contains(object)) continue;
-        if (!seen.insert({{place.interpreter, place.thread}, object}).second) continue;
-        roots_.push_back({place.interpreter, place.thread, place.frame, object});
+        if (references_[{{place.interpreter, place.thread}, object}]++ == 0)
+          roots_.push_back({place.interpreter, place.thread, place.frame, object});
       }
     });
   }
@@ -176,14 +175,22 @@ class Suspended {
                                    "keeps it"
                                  : "a task of the loop that it runs is suspended inside of what keeps it";
       by_generator_[generator].push_back(found_.size());
-      found_.push_back({root.interpreter, root.thread, root.frame, std::move(lock)});
+      found_.push_back({root.interpreter, root.thread, root.frame, std::move(lock),
+                        root.frame ? root.generator : Address()});
     }
     for (const Address object : objects_in(reading_, *frame)) {
       if (is_generator(reading_, object)) follow(root, object, depth + 1);
     }
   }
 
+  // Whoever drives a generator may be another who refers to it: a thread, or an object that a thread comes
+  // to.
   void doubt_shared() {
+    for (SuspendedHold& each : found_) {
+      if (each.generator.is_null() || !is_referred_elsewhere(each)) continue;
+      each.lock.trust = PyHoldTrust::likely;
+      each.lock.evidence += "; something else refers to it, too";
+    }
     for (const auto& [generator, holds] : by_generator_) {
       std::set<ThreadPlace> threads;
       for (const std::size_t each : holds) threads.insert({found_[each].interpreter, found_[each].thread});
@@ -195,10 +202,20 @@ class Suspended {
     }
   }
 
+  bool is_referred_elsewhere(const SuspendedHold& hold) {
+    const auto field = reading_.layout().object.ob_refcnt;
+    if (!field.exists()) return false;  // a free-threaded build counts in several places
+    const Result<std::uint32_t> count =
+        reading_.memory.read_value<std::uint32_t>(hold.generator + static_cast<std::uint64_t>(field.offset));
+    const auto known = references_.find({{hold.interpreter, hold.thread}, hold.generator});
+    return !count || known == references_.end() || *count > known->second;
+  }
+
   Reading& reading_;
   const RuntimeCopy& copy_;
   const PyRuntimeState& state_;
   const std::set<Address>& wanted_;
+  std::map<std::pair<ThreadPlace, Address>, std::uint32_t> references_;  // from a thread's frames
   std::vector<Root> roots_;
   std::set<std::pair<ThreadPlace, Address>> visited_;
   std::map<Address, std::vector<std::size_t>> by_generator_;

@@ -19,6 +19,7 @@ struct SuspendedHold {
   std::size_t interpreter = 0, thread = 0;  // indexes into RuntimeCopy
   std::optional<std::size_t> frame;         // the one that refers to it; none: a task
   ManagedLock lock;
+  attach::Address generator;  // that it refers to; null: a task
 };
 
 // Of the locks in `wanted`. REQUIRES: read_frame_objects has run, which tells the loops.
