@@ -16,6 +16,13 @@ namespace {
 using attach::Address;
 using attach::Result;
 
+bool is_acquire(const MethodCall& call) {
+  return call.method == "acquire" || call.method == "__enter__";
+}
+bool is_release(const MethodCall& call) {
+  return call.method == "release" || call.method == "__exit__";
+}
+
 class ExplicitHolds {
  public:
   ExplicitHolds(Reading& reading, const FrameCopy& frame) : reading_(reading), frame_(frame) {
@@ -38,14 +45,21 @@ class ExplicitHolds {
     return std::move(found_);
   }
 
+  // It stands in `acquire()` of the object.
+  bool acquires_now(Address object) {
+    return std::any_of(calls_->begin(), calls_->end(), [&](const MethodCall& call) {
+      return call.call == *current_ && call.method == "acquire" && is_of(call, object);
+    });
+  }
+
   // What was released last, of all that the frame acquires and releases.
   std::vector<Address> released() {
     std::vector<Address> found;
     for (const MethodCall& call : *calls_) {
-      if (call.method != "release" || call.call >= *current_) continue;
+      if (!is_release(call) || call.call >= *current_) continue;
       const std::optional<Address> object = lock_of(call);
       if (!object || std::find(found.begin(), found.end(), *object) != found.end()) continue;
-      if (last_of(*object, 0)->method == "release") found.push_back(*object);
+      if (is_release(*last_of(*object, 0))) found.push_back(*object);
     }
     return found;
   }
@@ -55,16 +69,15 @@ class ExplicitHolds {
     const MethodCall* last = nullptr;
     for (const MethodCall& call : *calls_) {
       if (call.call < begin || call.call >= *current_) continue;
-      if ((call.method == "acquire" || call.method == "release") && is_of(call, object)) last = &call;
+      if ((is_acquire(call) || is_release(call)) && is_of(call, object)) last = &call;
     }
     return last;
   }
 
  private:
   bool has_any() const {
-    return std::any_of(calls_->begin(), calls_->end(), [](const MethodCall& call) {
-      return call.method == "acquire" || call.method == "release";
-    });
+    return std::any_of(calls_->begin(), calls_->end(),
+                       [](const MethodCall& call) { return is_acquire(call) || is_release(call); });
   }
 
   std::optional<Address> lock_of(const MethodCall& call) {
@@ -85,17 +98,18 @@ class ExplicitHolds {
       if (each.op == Op::reraise) break;
     }
     for (const MethodCall& call : *calls_) {
-      if (call.method != "release" || call.load < handler || call.call > end) continue;
+      if (!is_release(call) || call.load < handler || call.call > end) continue;
       const std::optional<Address> object = lock_of(call);
       if (!object || !wanted.contains(*object)) continue;
       const MethodCall* last = last_of(*object, 0);
       const bool acquires = std::any_of(calls_->begin(), calls_->end(), [&](const MethodCall& each) {
-        return each.method == "acquire" && is_of(each, *object);
+        return is_acquire(each) && is_of(each, *object);
       });
       // It stands inside the try, and has not come back yet; or it was given back already.
-      if (last == nullptr ? acquires : last->method == "release") continue;
+      if (last == nullptr ? acquires : is_release(*last)) continue;
       // A baton is given on by who has not taken it.
       const char* doubt = last == nullptr                     ? ", and nowhere acquires it"
+                          : acquires_now(*object)             ? again_as_signal
                           : last->may_have_failed             ? ", and nothing tells that it was acquired"
                           : branch >= 0 && branch < call.load ? ", under a condition"
                                                               : "";
@@ -106,11 +120,11 @@ class ExplicitHolds {
   }
 
   void acquired_before(const MethodCall& call, const std::set<Address>& wanted) {
-    if (call.method != "acquire" || call.call >= *current_) return;
+    if (!is_acquire(call) || call.call >= *current_) return;
     const std::optional<Address> object = lock_of(call);
     if (!object || !wanted.contains(*object)) return;
     const MethodCall* last = last_of(*object, 0);
-    if (last == nullptr || last->method != "acquire") return;
+    if (last == nullptr || !is_acquire(*last)) return;
     add(*object, PyHoldTrust::likely, hold_rule::acquired_before,
         "one of its frames stands behind an acquire of it, and no release stands between", last->call);
   }
@@ -157,11 +171,16 @@ std::vector<Address> released_before(Reading& reading, const FrameCopy& frame) {
   return holds.known() ? holds.released() : std::vector<Address>{};
 }
 
+bool acquires_again(Reading& reading, const FrameCopy& frame, Address object) {
+  ExplicitHolds holds(reading, frame);
+  return holds.known() && holds.acquires_now(object);
+}
+
 bool is_released_inside(Reading& reading, const FrameCopy& frame, Address object, const OpenWith& block) {
   ExplicitHolds holds(reading, frame);
   if (!holds.known()) return false;
   const MethodCall* last = holds.last_of(object, block.begin);
-  return last != nullptr && last->method == "release";
+  return last != nullptr && is_release(*last);
 }
 
 }  // namespace pythreads::pyframes

@@ -107,6 +107,7 @@ class HeldLocks {
       for (ManagedLock& lock : locks_of_manager(reading_, open.manager)) {
         doubt_released(*place.thread, place.index, open, lock);
         if (may_be_left(reading_, *place.thread, place.index, open)) lock.trust = PyHoldTrust::likely;
+        doubt_signal(place, frame, lock);
         add(*place.into, frame, place.index, open.line, std::move(lock));
       }
     }
@@ -131,6 +132,16 @@ class HeldLocks {
         "a with block on it is open in one of its frames, and it was released by hand inside of it";
   }
 
+  void doubt_signal(const FramePlace& place, const FrameCopy& frame, ManagedLock& lock) {
+    const std::optional<PyLockWait>& wait = place.into->lock_wait;
+    if (place.index != 0 || !wait || wait->object != lock.object) return;
+    const PySyncObject* known = describe_sync_object(reading_, lock.object);
+    if (known == nullptr || known->kind != PySyncKind::lock) return;
+    if (!acquires_again(reading_, frame, lock.object)) return;
+    lock.trust = PyHoldTrust::likely;
+    lock.evidence += again_as_signal;
+  }
+
   // Inside Condition.wait the Condition's lock is not held, though `with condition:` is open further out. A
   // signal handler that runs meanwhile may take it again, further in.
   void find_given_back(const ThreadCopy& thread) {
@@ -141,8 +152,10 @@ class HeldLocks {
       if (!is_threading_wait(thread.frames[i])) continue;
       const std::optional<Address> self = find_variable(reading_, thread.frames[i], "self");
       const PySyncObject* known = self ? describe_sync_object(reading_, *self) : nullptr;
-      if (known != nullptr && known->kind == PySyncKind::condition && !known->lock.is_null())
-        given_back_->emplace_back(i, known->lock);
+      if (known == nullptr || known->kind != PySyncKind::condition) continue;
+      // The lock may be an object of a program's own class.
+      const Result<std::optional<Address>> lock = find_attribute(layout(), reading_.memory, *self, "_lock");
+      if (lock && *lock) given_back_->emplace_back(i, lock_behind(reading_, **lock));
     }
   }
 

@@ -198,7 +198,10 @@ class ManagerClass {
   }
 
   // In the order of the code; a method that is called stands behind all of its caller.
-  void collect(Address type, std::string_view name, int depth, std::vector<Change>& into, bool sure = true) {
+  // A method that is called without arguments, as the block calls `__enter__`, hands on its defaults, which
+  // of what looks like a lock's acquire are not to fail.
+  void collect(Address type, std::string_view name, int depth, std::vector<Change>& into, bool sure = true,
+               bool by_default = false) {
     if (depth > deepest || methods_left_ == 0) return;
     --methods_left_;
     const std::optional<Method> method = read_method(type, name);
@@ -216,15 +219,15 @@ class ManagerClass {
         change.function = method->function;
         change.at = mention.at;
         change.sure = certain;
-        change.may_fail = mention.may_fail;
+        change.may_fail = mention.may_fail && !by_default;
         into.push_back(std::move(change));
       } else if (!mention.global && mention.names.size() == 1 && last != name) {
-        collect(type_, last, depth + 1, into, certain);
+        collect(type_, last, depth + 1, into, certain, !mention.may_fail);
       }
     }
     if (!method->calls_base) return;
     const Result<Address> base = reading_.lasting.read_address(method->owner + at(layout().type.tp_base));
-    if (base) collect(*base, name, depth + 1, into, sure);
+    if (base) collect(*base, name, depth + 1, into, sure, by_default);
   }
 
   std::optional<Method> read_method(Address type, std::string_view name) {
