@@ -153,7 +153,11 @@ class HeldLocks {
       const std::optional<Address> self = find_variable(reading_, thread.frames[i], "self");
       const PySyncObject* known = self ? describe_sync_object(reading_, *self) : nullptr;
       if (known == nullptr || known->kind != PySyncKind::condition) continue;
-      // The lock may be an object of a program's own class.
+      if (!known->lock.is_null()) {
+        given_back_->emplace_back(i, known->lock);
+        continue;
+      }
+      // It may be an object of a program's own class.
       const Result<std::optional<Address>> lock = find_attribute(layout(), reading_.memory, *self, "_lock");
       if (lock && *lock) given_back_->emplace_back(i, lock_behind(reading_, **lock));
     }

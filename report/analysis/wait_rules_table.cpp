@@ -27,9 +27,15 @@ constexpr std::string_view rwlock_functions[] = {"pthread_rwlock_rdlock",      "
                                                  "pthread_rwlock_clockrdlock", "pthread_rwlock_clockwrlock"};
 constexpr std::string_view condition_functions[] = {"pthread_cond_wait", "pthread_cond_timedwait",
                                                     "pthread_cond_clockwait"};
-constexpr std::string_view mutex_functions[] = {"pthread_mutex_lock", "pthread_mutex_timedlock",
-                                                "pthread_mutex_clocklock", "__lll_lock_wait",
-                                                "pthread_mutex_lock_full"};
+// Also of glibc's own locks, which keep no owner: a stdio stream's, an arena's (nptl/lowlevellock.c).
+constexpr std::string_view mutex_functions[] = {"pthread_mutex_lock",
+                                                "pthread_mutex_timedlock",
+                                                "pthread_mutex_clocklock",
+                                                "__lll_lock_wait",
+                                                "__lll_lock_wait_private",
+                                                "pthread_mutex_lock_full",
+                                                "flockfile",
+                                                "_IO_flockfile"};
 
 // A wait inside Condition.wait: a lock that was made for it alone says nothing, the frames do.
 constexpr WaitRule composite(std::string_view rule, std::array<PythonFunction, most_functions> functions,

@@ -27,7 +27,17 @@ def made(kind=0, robust=0, protocol=0):
 mutexes = [mutex, made(kind=0), made(kind=1), made(robust=1), made(protocol=1), made(kind=1, robust=1, protocol=1)]
 
 
+# A stdio stream's lock, whose word tells no owner.
+libc.fdopen.restype = ctypes.c_void_p
+stream = ctypes.c_void_p(libc.fdopen(1, b"w"))
+
+
+def lock_stream():
+    libc.flockfile(stream)
+
+
 def hold():
+    lock_stream()
     for each in mutexes:
         libc.pthread_mutex_lock(each)
     libc.pthread_rwlock_wrlock(rwlock)
@@ -54,6 +64,7 @@ def wait():
 holder = scene.thread(hold)
 for each in mutexes:
     scene.waits(scene.thread(lock, each), "native-mutex", ctypes.addressof(each), holder)
+scene.waits(scene.thread(lock_stream), "native-mutex", None, None, least="any")
 scene.waits(scene.thread(read_lock), "native-rwlock", ctypes.addressof(rwlock), holder)
 scene.waits(scene.thread(write_lock), "native-rwlock", ctypes.addressof(rwlock), holder)
 scene.waits(scene.thread(wait), "native-condition", None, None)
