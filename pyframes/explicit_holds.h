@@ -28,10 +28,11 @@ std::vector<ExplicitHold> explicit_holds(Reading& reading, const FrameCopy& fram
 // What the frame has released by hand, and not acquired again.
 std::vector<attach::Address> released_before(Reading& reading, const FrameCopy& frame);
 
-// Whether the frame is in an `acquire()` of the object. Who does that in the function that took it waits for a signal:
-// that another thread releases it.
+// Whether the frame is in an `acquire()` of the object. Who does that in the function that took it waits for
+// a signal: that another thread releases it.
 bool acquires_again(Reading& reading, const FrameCopy& frame, attach::Address object);
-inline constexpr const char* again_as_signal = "; it acquires it again right there, as who waits for a signal does";
+inline constexpr const char* again_as_signal =
+    "; it acquires it again right there, as who waits for a signal does";
 
 // Whether the frame released the object by hand since the block began, and did not acquire it again.
 bool is_released_inside(Reading& reading, const FrameCopy& frame, attach::Address object,
