@@ -28,12 +28,12 @@ constexpr std::size_t searched_stack_words = 512;
 
 class BlockEdge {
  public:
-  BlockEdge(Reading& reading, const ThreadCopy& thread, std::size_t index, bool waits_for_gil)
+  BlockEdge(Reading& reading, const ThreadCopy& thread, std::size_t index, bool takes_gil)
       : reading_(reading),
         thread_(thread),
         frame_(thread.frames[index]),
         innermost_(index == 0),
-        waits_for_gil_(waits_for_gil) {}
+        takes_gil_(takes_gil) {}
 
   std::vector<EdgeHold> find() {
     entered();
@@ -50,7 +50,7 @@ class BlockEdge {
     for (const OpenWith& open : entered_with_blocks(reading_, frame_)) {
       for (ManagedLock& lock : locks_of_manager(reading_, open.manager)) {
         if (lock.trust != PyHoldTrust::certain) continue;
-        const bool got_it = innermost_ && waits_for_gil_ && !may_want_it_still(lock.object);
+        const bool got_it = innermost_ && takes_gil_ && !may_want_it_still(lock.object);
         add(std::move(lock), open.line, got_it ? PyHoldTrust::inferred : PyHoldTrust::likely,
             hold_rule::with_entering,
             std::string("one of its frames enters a with block on it") +
@@ -62,7 +62,7 @@ class BlockEdge {
   // A manager's own `__enter__`: what its suspended generator keeps, and what it has just entered itself.
   void entering() {
     kept_by_generator();
-    if (!waits_for_gil_) return;
+    if (!takes_gil_) return;
     const std::optional<std::int64_t> at = instruction();
     const std::shared_ptr<const std::vector<MethodCall>> calls = method_calls(reading_, frame_.code);
     if (!at || !calls) return;
@@ -164,15 +164,15 @@ class BlockEdge {
   Reading& reading_;
   const ThreadCopy& thread_;
   const FrameCopy& frame_;
-  bool innermost_, waits_for_gil_;
+  bool innermost_, takes_gil_;
   std::vector<EdgeHold> found_;
 };
 
 }  // namespace
 
 std::vector<EdgeHold> holds_at_block_edge(Reading& reading, const ThreadCopy& thread, std::size_t index,
-                                          bool waits_for_gil) {
-  return BlockEdge(reading, thread, index, waits_for_gil).find();
+                                          bool takes_gil) {
+  return BlockEdge(reading, thread, index, takes_gil).find();
 }
 
 }  // namespace pythreads::pyframes

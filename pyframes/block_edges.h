@@ -18,9 +18,8 @@ struct EdgeHold {
   int line = 0;  // of the `with`; 0: not known, or not looked up while the target is held
 };
 
-// Of the frame `index` of the thread. `waits_for_gil`: the thread does; then it is through with what it
-// calls.
+// Of the frame `index` of the thread. `takes_gil` as PyThread has it: then it is through with what it called.
 std::vector<EdgeHold> holds_at_block_edge(Reading& reading, const ThreadCopy& thread, std::size_t index,
-                                          bool waits_for_gil);
+                                          bool takes_gil);
 
 }  // namespace pythreads::pyframes

@@ -138,9 +138,10 @@ void read_gil_of(Reading& reading, const RuntimeCopy& copy, const InterpreterCop
     const GilWord which = word ? find_gil_word(layout, gil.address, *word) : GilWord::none;
     if (which != GilWord::none) {
       thread.waits_for_gil = true;
+      thread.takes_gil = which == GilWord::cond;  // the mutex is taken to give it up, too
       thread.gil_evidence = waiter_evidence(which, gil.address);
     } else if (is_inside_take_gil(layout, interpreter.threads[j])) {
-      thread.waits_for_gil = true;
+      thread.waits_for_gil = thread.takes_gil = true;
       thread.gil_evidence = "its thread state has asked for the GIL at " + hex(gil.address);
     }
   }

@@ -271,7 +271,7 @@ class HeldLocks {
   void find_at_edges(const ThreadCopy& thread, PyThread& into) {
     find_given_back(thread);
     for (std::size_t i = 0; i < std::min(thread.frames.size(), max_frames); ++i) {
-      for (EdgeHold& hold : holds_at_block_edge(reading_, thread, i, into.waits_for_gil)) {
+      for (EdgeHold& hold : holds_at_block_edge(reading_, thread, i, into.takes_gil)) {
         if (!unowned_.contains(hold.lock.object)) continue;
         if (into.lock_wait && into.lock_wait->object == hold.lock.object) continue;
         add(into, thread.frames[i], i, hold.line, std::move(hold.lock));

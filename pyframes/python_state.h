@@ -104,6 +104,9 @@ struct PyThread {
   std::optional<std::string> pending_async_exception;  // the type's name
   bool holds_gil = false;
   bool waits_for_gil = false;  // it sleeps on one of the GIL's own words
+  // … to take it. Else it has just given it up, on its way into a call that may block, and waits until
+  // another has it (Python/ceval_gil.h, FORCE_SWITCHING, at v3.8.0).
+  bool takes_gil = false;
   std::string gil_evidence;
   std::optional<PyLockWait> lock_wait;
   std::vector<PyFrameObject> frame_objects;

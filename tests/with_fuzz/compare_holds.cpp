@@ -127,7 +127,7 @@ class Look {
     for (std::size_t i = 0; i < copy_.interpreters.size(); ++i) {
       const std::vector<pyframes::ThreadCopy>& threads = copy_.interpreters[i].threads;
       for (std::size_t j = 0; j < threads.size(); ++j)
-        read_thread(threads[j], state.interpreters[i].threads[j].waits_for_gil);
+        read_thread(threads[j], state.interpreters[i].threads[j].takes_gil);
     }
     // Where several threads refer to one, a stale word may be among the references: then it is nobody's.
     for (const auto& [generator, idents] : generators_) {
@@ -138,14 +138,14 @@ class Look {
     }
   }
 
-  void read_thread(const pyframes::ThreadCopy& thread, bool waits_for_gil) {
+  void read_thread(const pyframes::ThreadCopy& thread, bool takes_gil) {
     const std::uint64_t ident = ident_of(thread);
     const std::optional<Address> given_back = given_back_by(thread);
     for (std::size_t i = 0; i < thread.frames.size(); ++i) {
       for (const pyframes::OpenWith& open : pyframes::open_with_blocks(reading_, thread.frames[i])) {
         if (!pyframes::may_be_left(reading_, thread, i, open)) add_manager(open, ident, given_back);
       }
-      for (const pyframes::EdgeHold& edge : pyframes::holds_at_block_edge(reading_, thread, i, waits_for_gil))
+      for (const pyframes::EdgeHold& edge : pyframes::holds_at_block_edge(reading_, thread, i, takes_gil))
         add(edge.lock, ident, given_back);
       find_suspended(thread.frames[i], ident);
     }
