@@ -33,11 +33,21 @@ bool is_closing(Reading& reading, const ThreadCopy& thread) {
   return name && *name == "GeneratorExit";
 }
 
+// While a tracer or a profiler is told of an exception, it lies aside, and nothing shows it. A generator that
+// an exception goes through was entered from C, by who closes it.
+bool may_lie_aside(const RuntimeLayout& layout, const ThreadCopy& thread, const FrameCopy& inner) {
+  constexpr std::uint8_t owned_by_generator = 1;  // FRAME_OWNED_BY_GENERATOR
+  return thread.tstate.get(layout.thread_state.tracing).value_or(0) > 0 &&
+         inner.frame.get(layout.interpreter_frame.owner).value_or(0) == owned_by_generator;
+}
+
 bool may_be_unwinding(Reading& reading, const ThreadCopy& thread, std::size_t frame) {
   const bool innermost = frame == 0;
   // What a frame that is unwound runs meanwhile was entered from C: finalizers, generators that end.
   if (!innermost && (frame > thread.frames.size() || !thread.frames[frame - 1].entry)) return false;
-  return is_raising(reading.layout(), thread) || (!innermost && is_closing(reading, thread));
+  if (is_raising(reading.layout(), thread)) return true;
+  return !innermost &&
+         (is_closing(reading, thread) || may_lie_aside(reading.layout(), thread, thread.frames[frame - 1]));
 }
 
 }  // namespace
