@@ -65,6 +65,19 @@ def measure(target, executable, bare_stop, rounds, options):
     }
 
 
+# What the threads of waiting_threads.py wait for: nothing, one lock, a lock that nobody is seen to hold, an event.
+WAYS = ("read", "lock", "lost", "event")
+
+
+def measure_locks(interpreter, lock_cost, rounds):
+    """What reading waits and owners adds to the held time of 100 threads, 20 deep, whatever they wait for."""
+    script = str(TESTS / "bench" / "waiting_threads.py")
+    for way in WAYS:
+        with scoped_target.ScopedTarget(interpreter, script, [way, "100", "20"]) as target:
+            without, with_locks, ratio = timed([lock_cost, str(target.pid), str(rounds)])[2].split()
+        print(f"{interpreter['name']:16} {way:7} {float(without):7.2f} {float(with_locks):7.2f} {float(ratio):6.2f}", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pythreads", required=True)
@@ -110,6 +123,9 @@ def main():
                             for what, value, most in promises
                             if value > most
                         ]
+    print(f"\n{'interpreter':16} {'waits':7} {'without':>7} {'locks':>7} {'ratio':>6}   held, milliseconds")
+    for interpreter in found:
+        measure_locks(interpreter, os.path.join(arguments.build, "tests", "bench", "lock_cost"), arguments.rounds)
     for each in broken:
         print("not kept:", each)
     return 1 if broken and arguments.check else 0
