@@ -168,12 +168,13 @@ class CallFinder {
 }  // namespace
 
 bool is_tested(const Bytecode& bytecode, std::size_t place) {
-  constexpr std::size_t farthest = 3;  // `not`, `is None`, conversion to a bool
+  constexpr std::size_t farthest = 4;  // `not`, `is None`, conversion to a bool, `:=`
   const std::vector<Instruction>& all = bytecode.instructions;
   const auto leads_to_branch = [&](std::size_t from) {
     for (std::size_t i = from; i < std::min(all.size(), from + farthest + 1); ++i) {
       if (all[i].op == Op::branch) return true;
-      if (all[i].op != Op::other && all[i].op != Op::nop) return false;
+      const bool stores = all[i].op == Op::drop && i > from;  // `if got := lock.acquire(…)`
+      if (all[i].op != Op::other && all[i].op != Op::nop && !stores) return false;
     }
     return false;
   };
@@ -182,8 +183,7 @@ bool is_tested(const Bytecode& bytecode, std::size_t place) {
   const Instruction &stored = all[place + 1], &loaded = all[place + 2];
   if (stored.op == Op::load_fast_pair && stored.argument >> 4 == (stored.argument & 15U))
     return leads_to_branch(place + 2);
-  const bool same =
-      stored.op == Op::other && loaded.op == Op::load_fast && stored.argument == loaded.argument;
+  const bool same = stored.op == Op::drop && loaded.op == Op::load_fast && stored.argument == loaded.argument;
   return same && leads_to_branch(place + 3);
 }
 

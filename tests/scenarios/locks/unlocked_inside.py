@@ -59,15 +59,8 @@ def sleep_and_release(lock):
     lock.release()
 
 
-def keep_and_wait(other, lock):
-    with other:
-        with lock:
-            pass
-
-
 for way in (by_generator, by_class, by_method):
     lock, other = threading.Lock(), threading.Lock()
-    keeper = threading.Event()
     gate = threading.Lock()
     gate.acquire()
 
