@@ -8,13 +8,16 @@ namespace pythreads::report {
 
 std::vector<Edge> stuck_edges(std::span<const Edge> edges, std::span<const WayOut> ways_out,
                               std::span<const Node> never_woken) {
-  std::vector<Edge> ways(edges.begin(), edges.end());
+  // Copied only where something is added: a large pool has a million edges.
+  std::vector<Edge> more;
+  if (!ways_out.empty()) more.assign(edges.begin(), edges.end());
   for (const WayOut& each : ways_out) {
-    Edge& way = ways.emplace_back();
+    Edge& way = more.emplace_back();
     way.from = each.from;
     way.to = each.by;
     way.certainty = Certainty::likely;
   }
+  const std::span<const Edge> ways = ways_out.empty() ? edges : std::span<const Edge>(more);
   const Reach waits(ways, Along::forward);
   std::vector<Node> ends(never_woken.begin(), never_woken.end());
   std::sort(ends.begin(), ends.end());

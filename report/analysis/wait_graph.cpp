@@ -275,9 +275,9 @@ class GraphBuilder {
     const auto row = std::find_if(notifiers.begin(), notifiers.end(),
                                   [&](const Notifier& each) { return each.wait == thread.wait->kind; });
     if (row == notifiers.end()) return;
-    const bool has_others = std::any_of(edges_.begin(), edges_.end(), [&](const Edge& each) {
-      return each.from == thread.node && each.resource == resource.id;
-    });
+    // They were added just before.
+    const bool has_others =
+        !edges_.empty() && edges_.back().from == thread.node && edges_.back().resource == resource.id;
     if (has_others) return add_ways_out(thread, resource, row->methods);
     for_each_caller(thread, resource, row->methods,
                     [&](Node by) { add_edge(thread, by, resource, Certainty::likely, true); });
