@@ -20,7 +20,7 @@ DEMO = HERE.parents[1] / "docs" / "demo"
 
 class Demo(unittest.TestCase):
     def test_its_first_ten_lines(self):
-        executable = os.environ.get("PYTHREADS_RELEASE") or program.executable()
+        executable = program.released()
         environment = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}
         done = subprocess.run(
             [str(DEMO / "run"), executable], capture_output=True, text=True, timeout=120, env=environment, check=False

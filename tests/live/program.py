@@ -15,13 +15,18 @@ def executable():
     return path
 
 
-def run(*arguments, seconds=120, stdin=None, **more):
-    """A finished run: returncode, stdout and stderr as bytes."""
+def released():
+    """The release build of the same tree where there is one (PYTHREADS_RELEASE), else the one under test."""
+    return os.environ.get("PYTHREADS_RELEASE") or executable()
+
+
+def run(*arguments, seconds=120, stdin=None, by=None, **more):
+    """A finished run: returncode, stdout and stderr as bytes. `by` is the program, the one under test without it."""
     environment = {**os.environ, "NO_COLOR": "1"}
     # Who is traced or killed in a test can't look for leaks.
     environment.setdefault("ASAN_OPTIONS", "detect_leaks=0")
     return subprocess.run(
-        [executable(), *map(str, arguments)],
+        [by or executable(), *map(str, arguments)],
         input=stdin,
         capture_output=True,
         timeout=seconds,
