@@ -44,7 +44,7 @@ std::vector<Span> loop_activations(const std::vector<NativeFrame>& frames) {
     const std::size_t floor = activations.empty() ? 0 : activations.back().end;
     std::size_t begin = i;
     while (begin > floor && (is_instruction(frames[begin - 1]) ||
-                             (frames[begin - 1].inlined && frames[begin - 1].pc == frames[i].pc))) {
+                             (frames[begin - 1].inlined && frames[begin - 1].pc == frames[begin].pc))) {
       --begin;
     }
     while (frames[i].inlined && i + 1 < frames.size() && frames[i + 1].pc == frames[i].pc) ++i;
@@ -118,16 +118,18 @@ class Merger {
 
   // Equal counts pair one to one. A native walk that ended early has lost outer activations and a cut Python
   // stack outer runs: then the inner ones still pair, unless an activation may have gone unrecognised, which
-  // is so where a frame of the loop's own module has no name.
+  // is so where a frame of the loop's own module has no name. The walk may have met no activation at all: it
+  // ended in a JIT's code, which the loop had called.
   bool can_pair(const std::vector<Span>& loops, const std::vector<Span>& runs) const {
-    if (loops.empty()) return false;
     if (loops.size() == runs.size()) return true;
     const bool native_cut = !walk_is_whole() && loops.size() < runs.size();
     const bool python_cut = !thread_.python->frames_gap.empty() && runs.size() < loops.size();
     if (!native_cut && !python_cut) return false;
     const std::vector<NativeFrame>& native = thread_.os->native.frames;
-    const std::string& module = native[loops[0].begin].module;
-    return std::none_of(native.begin(), native.end(), [&](const NativeFrame& frame) {
+    std::string module;
+    if (thread_.runtime != nullptr) module = thread_.runtime->library;
+    if (!loops.empty()) module = native[loops[0].begin].module;
+    return !module.empty() && std::none_of(native.begin(), native.end(), [&](const NativeFrame& frame) {
       return (frame.function.empty() && frame.module == module) || frame.trust != unwinder::FrameTrust::exact;
     });
   }

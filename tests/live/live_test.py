@@ -3,7 +3,8 @@
 
 Environment:
   PYTHREADS_EXECUTABLE         the program under test
-  PYTHREADS_TEST_INTERPRETERS  `system`, `others`, or names separated by commas; all without it
+  PYTHREADS_TEST_INTERPRETERS  `system`, `others`, `jit` (those that have one, with it on), or names separated by commas
+                               (sid-3.15-jit); all but `jit` without it
   PYTHREADS_TEST_SCENARIOS     names separated by commas; without it all on the system's Python, a few on the others
   PYTHREADS_TEST_ALL           if set, all scenarios on all interpreters; those that passed are not run again
   PYTHREADS_TEST_RESULTS       the file of results (results.py)
@@ -47,6 +48,10 @@ def chosen_interpreters():
         return found
     if wanted in ("system", "others"):
         return [each for each in found if is_system(each) == (wanted == "system")]
+    if wanted == "jit":
+        return interpreters.jit_interpreters(found)
+    if "-jit" in wanted:
+        found = found + interpreters.jit_interpreters(found)
     names = wanted.split(",")
     missing = set(names) - {each["name"] for each in found}
     if missing:
@@ -58,6 +63,8 @@ def chosen_scenarios(interpreter):
     wanted = os.environ.get("PYTHREADS_TEST_SCENARIOS")
     if wanted:
         return wanted.split(",")
+    if interpreter["name"].endswith("-jit") and not os.environ.get("PYTHREADS_TEST_ALL"):
+        return [*FEW, "hot_loops"]
     if is_system(interpreter) or os.environ.get("PYTHREADS_TEST_ALL"):
         return scoped_target.scenario_names()
     return FEW

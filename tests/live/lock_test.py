@@ -4,7 +4,8 @@ itself.
 
 A false owner at `certain` or `inferred`, or a false deadlock, fails at once; of all facts together 99 in a hundred
 must be found. Environment as for live_test.py; PYTHREADS_FIRED is where the words of the rules are
-left that had a part (rule_coverage.py); PYTHREADS_TEST_ALL runs all scenarios on all interpreters.
+left that had a part (rule_coverage.py); PYTHREADS_TEST_ALL runs all scenarios on all interpreters. Exit 77: there
+was no such interpreter.
 """
 
 import concurrent.futures
@@ -147,7 +148,11 @@ def chosen():
         found = system
     elif wanted == "others":
         found = [each for each in found if each not in system]
+    elif wanted == "jit":
+        found = interpreters.jit_interpreters(found)
     elif wanted:
+        if "-jit" in wanted:
+            found = found + interpreters.jit_interpreters(found)
         found = [each for each in found if each["name"] in wanted.split(",")]
     for interpreter in found:
         if os.environ.get("PYTHREADS_TEST_SCENARIOS"):
@@ -162,6 +167,9 @@ def chosen():
 
 def main():
     pairs = list(chosen())
+    if not pairs:
+        print("lock_test.py: no such interpreter here; tests/interpreters/fetch.py gets those of Debian's suites")
+        sys.exit(77)
     fired = set()
     table = {}
     failed = 0

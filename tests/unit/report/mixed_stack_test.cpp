@@ -100,6 +100,32 @@ TEST(MixedStack, AWalkThatEndedEarlyStillPairsTheInnerFrames) {
   EXPECT_EQ(merged(stack.builder), "read|py:inner|odd_function|gap|py:outer");
 }
 
+TEST(MixedStack, WhatIsInlinedIntoAnInstructionOfTailCallsIsTheLoop) {
+  Stack stack;
+  stack.thread.frame("a.py", 1, "f", "m", true);
+  stack.thread.native("read")
+      .native("Py_DECREF")
+      .native("_TAIL_CALL_CALL")
+      .native("_PyEval_EvalFrameDefault");
+  stack.thread.native("main");
+  auto& frames = stack.thread.os().native.frames;
+  frames[1].inlined = true;
+  frames[1].pc = frames[2].pc;
+  EXPECT_EQ(merged(stack.builder), "read|py:f|main");
+}
+
+// 3.14's JIT has neither unwind tables nor frame pointers: what it called is inner to what it runs.
+TEST(MixedStack, AWalkThatEndsInAJitsCodeStandsBeforeThePythonFrames) {
+  Stack stack;
+  stack.thread.frame("a.py", 1, "inner").frame("a.py", 2, "outer", "m", true);
+  stack.thread.native("os_read", "/usr/bin/python3.11").native("", "/usr/lib/libc.so.6").native("", "");
+  stack.thread.os().native.end = unwinder::StackEnd::gap;
+  stack.thread.os().native.gap = "no module holds it";
+  EXPECT_EQ(merged(stack.builder), "os_read|||gap|py:inner|py:outer");
+  stack.thread.os().native.frames[0].function = "";  // this may be the loop, or what it was split into
+  EXPECT_EQ(merged(stack.builder), "py:inner|py:outer|gap||||gap");
+}
+
 TEST(MixedStack, AnEarlyEndAndANamelessFrameOfCPythonPairNothing) {
   Stack stack;
   stack.thread.frame("a.py", 1, "inner", "m", true).frame("a.py", 2, "outer", "m", true);
