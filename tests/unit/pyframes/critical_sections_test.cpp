@@ -129,12 +129,12 @@ TEST_P(CriticalSections, ThatCannotBeReadAreAGap) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Layouts, CriticalSections,
-                         testing::Values(&layouts::cpython_3_13_5t, &layouts::cpython_3_14_10t));
+                         testing::Values(&tests::table_of("3.13.5t"), &tests::table_of("3.14.10t")));
 
 TEST(CriticalSectionsWithTheGil, AreNotLookedFor) {
-  BuiltRuntime built(layouts::cpython_3_13_5);
+  BuiltRuntime built(tests::table_of("3.13.5"));
   const Address tstate = built.add_thread(1, 0x1000);
-  built.objects.set(tstate, layouts::cpython_3_13_5.thread_state.critical_section, 0x7000'0000'0000U);
+  built.objects.set(tstate, tests::table_of("3.13.5").thread_state.critical_section, 0x7000'0000'0000U);
   built.copy_all();
   Reading reading = built.reading();
   read_critical_sections(reading, built.copy, built.state);

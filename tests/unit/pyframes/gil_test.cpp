@@ -114,11 +114,11 @@ TEST_P(Gil, IsNotClaimedBeforeItIsMade) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Layouts, Gil,
-                         testing::Values(&layouts::cpython_3_8_18, &layouts::cpython_3_11_7,
-                                         &layouts::cpython_3_13_5, &layouts::cpython_3_14_10));
+                         testing::Values(&tests::table_of("3.8.18"), &tests::table_of("3.11.7"),
+                                         &tests::table_of("3.13.5"), &tests::table_of("3.14.10")));
 
 TEST(GilOfFreeThreadedBuilds, IsNoneWhileItIsOff) {
-  BuiltRuntime built(layouts::cpython_3_13_5t);
+  BuiltRuntime built(tests::table_of("3.13.5t"));
   ASSERT_TRUE(built.runtime.layout.gil.enabled.exists());
   const Address gil = make_gil(built);
   built.objects.set(gil, built.runtime.layout.gil.enabled, 0);
@@ -130,7 +130,7 @@ TEST(GilOfFreeThreadedBuilds, IsNoneWhileItIsOff) {
 }
 
 TEST(GilOf315, IsWaitedForByAThreadBetweenTwoFutexCalls) {
-  BuiltRuntime built(layouts::cpython_3_15_2);
+  BuiltRuntime built(tests::table_of("3.15.2"));
   const Address gil = make_gil(built);
   const Address holder = built.add_thread(10, 0x1000);
   const Address waiter = built.add_thread(11, 0x2000);
@@ -149,7 +149,7 @@ TEST(GilOf315, IsWaitedForByAThreadBetweenTwoFutexCalls) {
 }
 
 TEST(GilThatCannotBeRead, LeavesAGap) {
-  BuiltRuntime built(layouts::cpython_3_14_10);
+  BuiltRuntime built(tests::table_of("3.14.10"));
   built.objects.set(built.interpreter, built.runtime.layout.interpreter.ceval_gil, Address(0x10));
   built.copy_all();
   Reading reading = built.reading();

@@ -211,8 +211,8 @@ TEST_P(SemaphoreLocks, AreFoundInTheSlotsOfTheInnermostFrame) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Layouts, SemaphoreLocks,
-                         testing::Values(&layouts::cpython_3_8_18, &layouts::cpython_3_10_13,
-                                         &layouts::cpython_3_11_7, &layouts::cpython_3_13_0));
+                         testing::Values(&tests::table_of("3.8.18"), &tests::table_of("3.10.13"),
+                                         &tests::table_of("3.11.7"), &tests::table_of("3.13.0")));
 
 class ParkedLocks : public testing::TestWithParam<const RuntimeLayout*> {
  protected:
@@ -340,11 +340,11 @@ TEST_P(ParkedInFreeThreads, ASuspendedThreadWaitsForWhoStopsTheWorld) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Layouts, ParkedInFreeThreads,
-                         testing::Values(&layouts::cpython_3_13_5t, &layouts::cpython_3_14_10t));
+                         testing::Values(&tests::table_of("3.13.5t"), &tests::table_of("3.14.10t")));
 
 INSTANTIATE_TEST_SUITE_P(Layouts, ParkedLocks,
-                         testing::Values(&layouts::cpython_3_13_5, &layouts::cpython_3_13_5t,
-                                         &layouts::cpython_3_14_10, &layouts::cpython_3_14_10t));
+                         testing::Values(&tests::table_of("3.13.5"), &tests::table_of("3.13.5t"),
+                                         &tests::table_of("3.14.10"), &tests::table_of("3.14.10t")));
 
 }  // namespace
 }  // namespace pythreads::pyframes

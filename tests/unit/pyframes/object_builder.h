@@ -2,8 +2,10 @@
 // locks need. Nothing is freed; each object gets a place of its own, with unreadable bytes around it.
 #pragma once
 
+#include <charconv>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <map>
 #include <string>
 #include <string_view>
@@ -11,17 +13,28 @@
 #include <vector>
 
 #include "attach/target.h"
-#include "pyframes/layouts/cpython_3_10.h"
-#include "pyframes/layouts/cpython_3_11.h"
-#include "pyframes/layouts/cpython_3_13.h"
-#include "pyframes/layouts/cpython_3_14.h"
-#include "pyframes/layouts/cpython_3_15.h"
-#include "pyframes/layouts/cpython_3_8.h"
+#include "pyframes/layouts.h"
 #include "pyframes/objects.h"
 #include "pyframes/reading.h"
 #include "tests/support/fake_memory.h"
 
 namespace pythreads::tests {
+
+// The committed table of a build: "3.8.18", "3.13.5t", "3.15.2d". By a call, for the tables themselves are
+// costly to compile in each test.
+inline const pyframes::RuntimeLayout& table_of(std::string_view build) {
+  pyframes::PyVersion version;
+  const char* at = build.data();
+  const char* end = at + build.size();
+  for (int* part : {&version.major, &version.minor, &version.micro}) {
+    at = std::from_chars(at, end, *part).ptr;
+    if (at != end && *at == '.') ++at;
+  }
+  const std::string_view kind(at, static_cast<std::size_t>(end - at));
+  const pyframes::RuntimeLayout* table = pyframes::find_layout(version, kind == "d", kind == "t");
+  if (table == nullptr) std::abort();
+  return *table;
+}
 
 class ObjectBuilder {
  public:

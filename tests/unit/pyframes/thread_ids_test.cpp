@@ -26,7 +26,7 @@ void put_pthread(BuiltRuntime& built, std::uint64_t ident, std::uint32_t tid) {
 }
 
 TEST(ThreadIds, JoinByFsBaseInAnyPidNamespace) {
-  BuiltRuntime built(layouts::cpython_3_14_10);
+  BuiltRuntime built(tests::table_of("3.14.10"));
   const auto& fields = built.runtime.layout.thread_state;
   const Address first = built.add_thread(4001, 0x1000);
   built.add_thread(4002, 0x2000);
@@ -46,7 +46,7 @@ TEST(ThreadIds, JoinByFsBaseInAnyPidNamespace) {
 }
 
 TEST(ThreadIds, SayWhenNoThreadBelongsToAState) {
-  BuiltRuntime built(layouts::cpython_3_8_18);
+  BuiltRuntime built(tests::table_of("3.8.18"));
   built.add_thread(1, 0x1000);
   built.target.threads[0].registers->fs_base = 0x5000;
   match(built);
@@ -56,7 +56,7 @@ TEST(ThreadIds, SayWhenNoThreadBelongsToAState) {
 }
 
 TEST(ThreadIds, WithoutRegistersJoinByTheNativeId) {
-  BuiltRuntime built(layouts::cpython_3_11_7);
+  BuiltRuntime built(tests::table_of("3.11.7"));
   const auto& fields = built.runtime.layout.thread_state;
   const Address tstate = built.add_thread(4001, 0x1000);
   built.add_thread(4002, 0x2000);
@@ -71,7 +71,7 @@ TEST(ThreadIds, WithoutRegistersJoinByTheNativeId) {
 }
 
 TEST(ThreadIds, WithoutRegistersAndNativeIdsJoinByGlibcsStruct) {
-  BuiltRuntime built(layouts::cpython_3_8_18);
+  BuiltRuntime built(tests::table_of("3.8.18"));
   built.add_thread(4001, 0x10000);
   built.add_thread(4002, 0x20000);
   built.add_thread(4003, 0x30000);
@@ -89,7 +89,7 @@ TEST(ThreadIds, WithoutRegistersAndNativeIdsJoinByGlibcsStruct) {
 }
 
 TEST(ThreadIds, OfAStateLeftBehindYieldToTheLivingOne) {
-  BuiltRuntime built(layouts::cpython_3_14_10);
+  BuiltRuntime built(tests::table_of("3.14.10"));
   const auto& fields = built.runtime.layout.thread_state;
   const Address dead = built.add_thread(90, 0x1000);
   const Address alive = built.add_thread(91, 0x1000);

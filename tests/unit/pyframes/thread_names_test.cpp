@@ -100,9 +100,9 @@ TEST_P(ThreadNames, BearAnythingInThreadingsTable) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Layouts, ThreadNames,
-                         testing::Values(&layouts::cpython_3_8_18, &layouts::cpython_3_11_7,
-                                         &layouts::cpython_3_13_5, &layouts::cpython_3_13_5t,
-                                         &layouts::cpython_3_14_10));
+                         testing::Values(&tests::table_of("3.8.18"), &tests::table_of("3.11.7"),
+                                         &tests::table_of("3.13.5"), &tests::table_of("3.13.5t"),
+                                         &tests::table_of("3.14.10")));
 
 }  // namespace
 }  // namespace pythreads::pyframes

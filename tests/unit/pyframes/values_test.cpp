@@ -95,8 +95,8 @@ TEST_P(Values, HideSecrets) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Layouts, Values,
-                         testing::Values(&layouts::cpython_3_8_18, &layouts::cpython_3_11_7,
-                                         &layouts::cpython_3_13_5t, &layouts::cpython_3_14_10));
+                         testing::Values(&tests::table_of("3.8.18"), &tests::table_of("3.11.7"),
+                                         &tests::table_of("3.13.5t"), &tests::table_of("3.14.10")));
 
 TEST(FloatText, IsPythons) {
   const std::vector<std::pair<double, const char*>> cases{
