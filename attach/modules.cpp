@@ -161,9 +161,11 @@ std::optional<Module> read_module(const Mapping& first, const std::vector<Mappin
   module.elf_header.assign(reinterpret_cast<const char*>(&*header), sizeof *header);
   module.build_id = read_build_id(segments, module, memory);
   for (const Elf64_Phdr& segment : segments) {
-    if (segment.p_type != PT_GNU_EH_FRAME || !fits(segment)) continue;
-    Range table{Address(module.bias + segment.p_vaddr), segment.p_memsz};
-    if (module.range.contains(table.begin) && table.end() <= module.range.end()) module.eh_frame_hdr = table;
+    if (!fits(segment)) continue;
+    Range place{Address(module.bias + segment.p_vaddr), segment.p_memsz};
+    if (!module.range.contains(place.begin) || place.end() > module.range.end()) continue;
+    if (segment.p_type == PT_GNU_EH_FRAME) module.eh_frame_hdr = place;
+    if (segment.p_type == PT_DYNAMIC) module.dynamic = place;
   }
   return module;
 }

@@ -26,6 +26,7 @@ struct Module {
   Range range;             // first to last byte of its load segments in the target
   std::string build_id;    // hex digits, as mapped; empty if there is none or it could not be read
   Range eh_frame_hdr;      // PT_GNU_EH_FRAME in the target; size 0: none
+  Range dynamic;           // PT_DYNAMIC in the target (exports.h); size 0: none, it is fully static
   Mapping first_mapping;   // the mapping that holds the ELF header; what TargetFiles opens
   std::string elf_header;  // 64 bytes as mapped; they judge the file where there is no build id
 };

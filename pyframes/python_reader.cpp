@@ -99,6 +99,7 @@ PyRuntimeState read_python(const Runtime& runtime, const ReadOptions& options, a
   state.layout = runtime.layout_trust;
   state.address = runtime.address;
   if (!runtime.layout_note.empty()) state.gaps.push_back(runtime.layout_note);
+  state.gaps.insert(state.gaps.end(), runtime.others.begin(), runtime.others.end());
 
   Reading reading{.runtime = runtime,
                   .target = target,

@@ -3,14 +3,16 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <cstring>
+#include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "pyframes/debug_offsets.h"
 #include "pyframes/layouts.h"
+#include "pyframes/runtime_search.h"
 #include "pyframes/sys_module.h"
 
 namespace pythreads::pyframes {
@@ -19,30 +21,13 @@ namespace {
 using attach::Address;
 using attach::Error;
 using attach::ErrorCode;
-using attach::Mapping;
 using attach::Memory;
 using attach::Module;
-using attach::ModuleSymbols;
-using attach::Range;
 using attach::Result;
 using attach::Target;
 
 constexpr int oldest_minor = 8;
-constexpr std::size_t most_modules = 512;            // opened in search of a CPython
-constexpr std::uint64_t most_scanned = 64ULL << 20;  // bytes looked at for the cookie, in one module
-constexpr int attempts = 3;                          // the target runs: a dict may change under the reader
-
-// A module that may be CPython, and what its symbols say.
-struct Candidate {
-  const Module* module = nullptr;
-  Address runtime;
-  std::optional<Address> version;  // of Py_Version
-};
-
-std::string_view base_name(std::string_view path) {
-  std::size_t slash = path.rfind('/');
-  return slash == std::string_view::npos ? path : path.substr(slash + 1);
-}
+constexpr int attempts = 3;  // the target runs: a dict may change under the reader
 
 // "python3.9", "libpython3.9.so.1.0", "python3.9d" → 9; -1 where the name doesn't tell.
 int minor_in_name(std::string_view path) {
@@ -56,77 +41,6 @@ int minor_in_name(std::string_view path) {
   return status == std::errc() && minor >= 0 && minor < 100 ? minor : -1;
 }
 
-bool is_executable(const Target& target, const Module& module) {
-  return !target.process.executable.empty() && module.path == target.process.executable;
-}
-
-// The likely ones first: the executable, then what is called python, then the others.
-std::vector<const Module*> modules_in_order(const Target& target) {
-  auto rank = [&](const Module* module) {
-    if (is_executable(target, *module)) return 0;
-    return base_name(module->path).find("python") != std::string_view::npos ? 1 : 2;
-  };
-  std::vector<const Module*> modules;
-  for (const Module& module : target.modules) {
-    if (module.path.empty() || module.path.front() == '[') continue;
-    modules.push_back(&module);
-  }
-  std::stable_sort(modules.begin(), modules.end(),
-                   [&](const Module* a, const Module* b) { return rank(a) < rank(b); });
-  if (modules.size() > most_modules) modules.resize(most_modules);
-  return modules;
-}
-
-// The address of "xdebugpy" followed by a believable version, in the writable part of the module.
-std::optional<Address> scan_for_cookie(Target& target, const Module& module) {
-  constexpr std::size_t step = 1 << 20;
-  std::uint64_t left = most_scanned;
-  std::vector<std::byte> bytes;
-  for (const Mapping& mapping : target.mappings) {
-    if (!mapping.readable || !mapping.writable || mapping.shared) continue;
-    if (!module.range.contains(mapping.range.begin)) continue;
-    for (std::uint64_t at = 0; at < mapping.range.size && left > 0; at += step) {
-      std::size_t size = static_cast<std::size_t>(std::min<std::uint64_t>(
-          {std::uint64_t{step} + debug_offsets_header_size, mapping.range.size - at, left}));
-      bytes.resize(size);
-      std::size_t got = target.memory->read_up_to(mapping.range.begin + at, bytes);
-      left -= std::min<std::uint64_t>(left, size);
-      for (std::size_t i = 0; i + debug_offsets_header_size <= got; i += 8) {
-        if (std::memcmp(bytes.data() + i, debug_offsets_cookie, 8) != 0) continue;
-        if (parse_debug_offsets_header(std::span(bytes).subspan(i))) return mapping.range.begin + at + i;
-      }
-    }
-  }
-  return std::nullopt;
-}
-
-// None: no CPython that we know is in the module. `older` is set where there is one without _PyRuntime.
-std::optional<Candidate> look_into(Target& target, const Module& module, bool& older) {
-  Result<ModuleSymbols> symbols = attach::read_symbols(
-      module, *target.files, {"_PyRuntime", "Py_Version", "_PyThreadState_Current", "Py_Initialize"},
-      {".PyRuntime"});
-  Candidate candidate;
-  candidate.module = &module;
-  bool named_python = base_name(module.path).find("python") != std::string_view::npos;
-  if (symbols && symbols->found.size() == 4 && symbols->sections.size() == 1) {
-    if (symbols->found[1]) candidate.version = symbols->found[1]->address;
-    if (symbols->found[0]) {
-      candidate.runtime = symbols->found[0]->address;
-      return candidate;
-    }
-    if (symbols->sections[0]) {
-      candidate.runtime = symbols->sections[0]->begin;
-      return candidate;
-    }
-    if (symbols->found[2] || symbols->found[3]) older = true;
-  }
-  if (!named_python && !is_executable(target, module)) return std::nullopt;
-  std::optional<Address> cookie = scan_for_cookie(target, module);
-  if (!cookie) return std::nullopt;
-  candidate.runtime = *cookie;
-  return candidate;
-}
-
 Error unsupported(std::string message) {
   return Error{ErrorCode::unsupported, std::move(message), ""};
 }
@@ -136,7 +50,7 @@ std::string spoken(const PyVersion& version, bool free_threaded) {
 }
 
 // The table for a version, with what the target itself tells laid over it.
-Result<Runtime> choose_layout(Memory& memory, const Candidate& candidate, const PyVersion& version,
+Result<Runtime> choose_layout(Memory& memory, const RuntimeCandidate& candidate, const PyVersion& version,
                               bool debug, bool free_threaded, bool has_debug_offsets) {
   Runtime runtime;
   runtime.address = candidate.runtime;
@@ -173,7 +87,8 @@ Result<Runtime> choose_layout(Memory& memory, const Candidate& candidate, const 
 }
 
 // What the target is by itself, then by its `sys`, which proves the layout.
-Result<Runtime> verify(Memory& memory, Runtime runtime, const Candidate& candidate, bool has_debug_offsets) {
+Result<Runtime> verify(Memory& memory, Runtime runtime, const RuntimeCandidate& candidate,
+                       bool has_debug_offsets) {
   Result<SysModule> sys = read_sys_module(runtime.layout, memory, runtime.address);
   if (!sys) return std::move(sys).error();
   if (sys->version.minor != runtime.version.minor || sys->version.major != runtime.version.major)
@@ -196,7 +111,7 @@ Result<Runtime> verify(Memory& memory, Runtime runtime, const Candidate& candida
 }
 
 // Nothing names the version: the tables are tried, the one that the module's name tells first.
-Result<Runtime> try_tables(Memory& memory, const Candidate& candidate) {
+Result<Runtime> try_tables(Memory& memory, const RuntimeCandidate& candidate) {
   int named = minor_in_name(candidate.module->path);
   if (named >= 0 && named < oldest_minor)
     return unsupported("CPython 3." + std::to_string(named) + " can't be read: 3.8 is the oldest");
@@ -222,7 +137,7 @@ Result<Runtime> try_tables(Memory& memory, const Candidate& candidate) {
   return *std::move(first_error);
 }
 
-Result<Runtime> identify(Memory& memory, const Candidate& candidate) {
+Result<Runtime> identify(Memory& memory, const RuntimeCandidate& candidate) {
   std::array<std::byte, debug_offsets_header_size> bytes{};
   Result<void> done = memory.read(candidate.runtime, bytes);
   if (!done) return std::move(done).error();
@@ -249,35 +164,117 @@ Result<Runtime> identify(Memory& memory, const Candidate& candidate) {
 }
 
 // A dict of `sys` may be changed while it is read, for nothing is held yet.
-Result<Runtime> identify_steadily(Memory& memory, const Candidate& candidate) {
+Result<Runtime> identify_steadily(Memory& memory, const RuntimeCandidate& candidate) {
   Result<Runtime> runtime = identify(memory, candidate);
   for (int i = 1; i < attempts && !runtime && runtime.error().code != ErrorCode::unsupported; ++i)
     runtime = identify(memory, candidate);
   return runtime;
 }
 
+std::string in_hex(Address address) {
+  std::array<char, 16> digits{};
+  auto [end, status] = std::to_chars(digits.data(), digits.data() + digits.size(), address.value, 16);
+  return "0x" + std::string(digits.data(), end);
+}
+
+// How many thread states there are; what tells the busier of two runtimes.
+std::size_t count_threads(Memory& memory, const Runtime& runtime) {
+  const RuntimeLayout& layout = runtime.layout;
+  constexpr std::size_t most_counted = 10'000;
+  std::size_t seen = 0, count = 0;
+  auto follow = [&](Address from, PointerField field) {
+    if (++seen > most_counted || !field.exists()) return Address();
+    const Result<Address> next = memory.read_address(from + static_cast<std::uint64_t>(field.offset));
+    return next ? *next : Address();
+  };
+  Address interpreter = follow(runtime.address, layout.runtime.interpreters_head);
+  for (; !interpreter.is_null(); interpreter = follow(interpreter, layout.interpreter.next)) {
+    Address thread = follow(interpreter, layout.interpreter.threads_head);
+    for (; !thread.is_null(); thread = follow(thread, layout.thread_state.next)) ++count;
+  }
+  return count;
+}
+
+// Each candidate once: those that run, and why the first that doesn't can't be read.
+class RunningRuntimes {
+ public:
+  RunningRuntimes(const RuntimeSearch& search, Memory& memory) : search_(search), memory_(memory) {}
+
+  bool empty() const { return running_.empty(); }
+
+  void offer(const RuntimeCandidate& candidate) {
+    if (std::find(tried_.begin(), tried_.end(), candidate.runtime) != tried_.end()) return;
+    tried_.push_back(candidate.runtime);
+    Result<Runtime> runtime = identify_steadily(memory_, candidate);
+    const std::string& path = candidate.module->path;
+    if (!runtime) {
+      if (!first_error_ || first_error_->code != ErrorCode::unsupported)
+        first_error_ = std::move(runtime).error().within("the CPython in " + path);
+      return;
+    }
+    runtime->library = path;
+    bool shared =
+        base_name(path).find(".so") != std::string_view::npos && !search_.is_executable(*candidate.module);
+    runtime->linkage = shared ? Linkage::shared_library : Linkage::static_executable;
+    running_.push_back(*std::move(runtime));
+  }
+
+  // The one with the most threads, of equal ones the first, and that there are others.
+  Result<Runtime> choose() && {
+    if (running_.empty()) {
+      if (first_error_) return *std::move(first_error_);
+      if (search_.saw_older()) return unsupported("a CPython older than 3.8, which can't be read");
+      return Error{ErrorCode::not_python, "no CPython was found in the process", ""};
+    }
+    std::size_t busiest = 0;
+    if (running_.size() > 1) {
+      std::vector<std::size_t> threads;
+      for (const Runtime& runtime : running_) threads.push_back(count_threads(memory_, runtime));
+      busiest = static_cast<std::size_t>(std::max_element(threads.begin(), threads.end()) - threads.begin());
+    }
+    Runtime chosen = running_[busiest];
+    for (std::size_t i = 0; i < running_.size(); ++i) {
+      const Runtime& other = running_[i];
+      if (i == busiest) continue;
+      chosen.others.push_back(
+          "another CPython runs in the process and is not read: " + to_string(other.version) + " in " +
+          other.library + ", _PyRuntime at " + in_hex(other.address));
+    }
+    return chosen;
+  }
+
+ private:
+  const RuntimeSearch& search_;
+  Memory& memory_;
+  std::vector<Address> tried_;
+  std::vector<Runtime> running_;
+  std::optional<Error> first_error_;
+};
+
 }  // namespace
 
 Result<Runtime> find_runtime(Target& target) {
-  bool older = false;
-  std::optional<Error> first_error;
-  for (const Module* module : modules_in_order(target)) {
-    std::optional<Candidate> candidate = look_into(target, *module, older);
-    if (!candidate) continue;
-    Result<Runtime> runtime = identify_steadily(*target.memory, *candidate);
-    if (runtime) {
-      runtime->library = module->path;
-      bool shared =
-          base_name(module->path).find(".so") != std::string_view::npos && !is_executable(target, *module);
-      runtime->linkage = shared ? Linkage::shared_library : Linkage::static_executable;
-      return runtime;
+  RuntimeSearch search(target);
+  RunningRuntimes running(search, *target.memory);
+  std::vector<const Module*> silent;
+  for (const Module* module : search.modules()) {
+    if (std::optional<RuntimeCandidate> candidate = search.exported(*module)) {
+      running.offer(*candidate);
+    } else {
+      silent.push_back(module);
     }
-    // Another copy of the file may be the one that runs (ctypes maps the executable again).
-    if (!first_error || first_error->code != ErrorCode::unsupported) first_error = runtime.error();
   }
-  if (first_error) return std::move(*first_error).within("the CPython found");
-  if (older) return unsupported("a CPython older than 3.8, which can't be read");
-  return Error{ErrorCode::not_python, "no CPython was found in the process", ""};
+  // Where one was found, files are opened only of what may well be another.
+  const bool found = !running.empty();
+  for (const Module* module : silent) {
+    if (found && !search.is_executable(*module) && !search.is_named_python(*module)) continue;
+    if (std::optional<RuntimeCandidate> candidate = search.in_file(*module)) running.offer(*candidate);
+  }
+  for (const Module* module : search.modules()) {
+    if (!running.empty()) break;
+    for (const RuntimeCandidate& candidate : search.in_data(*module)) running.offer(candidate);
+  }
+  return std::move(running).choose();
 }
 
 }  // namespace pythreads::pyframes

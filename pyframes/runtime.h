@@ -1,14 +1,15 @@
 // Where CPython is in a process: `_PyRuntime`, its exact version and build, and the layout that goes with
 // them.
 //
-// Looked for in the executable and in every libpython: by .dynsym, by .symtab, by the section `.PyRuntime`
-// (3.10 on), and last by the cookie "xdebugpy" of _Py_DebugOffsets (3.13 on) in the writable part of a
-// module. The version: the runtime's own _Py_DebugOffsets.version (3.13 on), else the symbol `Py_Version`
-// (3.11 on), else what the file's read-only data say. Several copies may be mapped (ctypes maps the
-// executable again): the one whose interpreter list can be walked is it.
+// Looked for in every module (runtime_search.h): by what it exports, by .symtab, by the section `.PyRuntime`,
+// last by what its data look like. The version: the runtime's own _Py_DebugOffsets.version (3.13 on), else
+// the symbol `Py_Version` (3.11 on), else the table by which `sys.hexversion` reads as that table's version.
+// Several copies may be mapped (ctypes maps the executable again, dlmopen a library): one whose `sys` can be
+// read is running. Where several run, the one with the most threads is read, and the others are named.
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "attach/address.h"
 #include "attach/result.h"
@@ -27,7 +28,8 @@ struct Runtime {
   std::string library;
   RuntimeLayout layout;
   LayoutTrust layout_trust = LayoutTrust::exact;
-  std::string layout_note;  // why extrapolated, or which self-check of the table failed
+  std::string layout_note;          // why extrapolated, or which self-check of the table failed
+  std::vector<std::string> others;  // that another CPython runs in the process, as sentences
 };
 
 // ErrorCodes: not_python (and when a Python is its only child, that is for the caller to say), unsupported

@@ -203,5 +203,60 @@ TEST_F(FindRuntime, WhatCannotBeWalkedIsNoRuntime) {
   EXPECT_EQ(find_runtime(target).error().code, ErrorCode::not_python);
 }
 
+// Nothing names the runtime and it has no cookie: what the list of interpreters leads to tells where it is.
+class FindUnnamedRuntime : public testing::TestWithParam<int> {
+ protected:
+  FindUnnamedRuntime() : layout(*find_layout({3, GetParam(), 18, 0}, false, false)), heap(layout) {
+    heap.type("int", type_flag::long_subclass, layout.integer.ob_digit.offset);
+    heap.type("str", type_flag::unicode_subclass, layout.legacy_unicode.data.offset + 8);
+    interpreter = heap.add_interpreter(0);
+    heap.set_sys(interpreter, 0x03000000U | static_cast<std::uint32_t>(GetParam()) << 16U | 0x01f0U, "");
+    thread = heap.add_thread(interpreter, 1);
+    next_id = heap.runtime() + static_cast<std::uint64_t>(layout.runtime.interpreters_main.offset) + 8;
+    heap.memory().put(next_id, std::uint64_t{1});
+    attach::Module module;
+    module.path = target.process.executable = "/opt/application";
+    module.range = {heap.runtime(), 1 << 20};
+    target.modules.push_back(module);
+    attach::Mapping data;
+    data.range = module.range;
+    data.readable = data.writable = true;
+    target.mappings.push_back(data);
+    target.files = std::make_unique<NoFiles>();
+    target.memory = std::make_unique<Forwarded>(heap.memory());
+  }
+
+  const RuntimeLayout& layout;
+  PythonHeap heap;
+  Address interpreter, thread, next_id;
+  attach::Target target;
+};
+
+TEST_P(FindUnnamedRuntime, ByItsListOfInterpreters) {
+  Result<Runtime> runtime = find_runtime(target);
+  ASSERT_TRUE(runtime) << runtime.error().message;
+  EXPECT_EQ(runtime->address, heap.runtime());
+  EXPECT_EQ(runtime->version.minor, GetParam());
+  heap.add_interpreter(1);  // a second stands before the main one
+  heap.memory().put(next_id, std::uint64_t{2});
+  runtime = find_runtime(target);
+  ASSERT_TRUE(runtime) << runtime.error().message;
+  EXPECT_EQ(runtime->address, heap.runtime());
+}
+
+TEST_P(FindUnnamedRuntime, OnlyByOneThatPointsBack) {
+  heap.set(thread, layout.thread_state.interp, heap.runtime());
+  EXPECT_EQ(find_runtime(target).error().code, ErrorCode::not_python);
+  heap.set(thread, layout.thread_state.interp, interpreter);
+  ASSERT_TRUE(find_runtime(target));
+  heap.set(interpreter, layout.interpreter.next, interpreter);  // a list without an end
+  EXPECT_FALSE(find_runtime(target));
+  heap.set(interpreter, layout.interpreter.next, Address());
+  heap.memory().put(next_id, std::uint64_t{1} << 40U);
+  EXPECT_EQ(find_runtime(target).error().code, ErrorCode::not_python);
+}
+
+INSTANTIATE_TEST_SUITE_P(Versions, FindUnnamedRuntime, testing::Values(8, 9, 10, 11, 12));
+
 }  // namespace
 }  // namespace pythreads::pyframes
