@@ -24,6 +24,7 @@
 #include "attach/permission.h"
 #include "attach/proc_dir.h"
 #include "attach/proc_parse.h"
+#include "attach/pthread_size.h"
 #include "attach/restart_check.h"
 
 namespace pythreads::attach {
@@ -49,6 +50,7 @@ struct Attachment::State {
   ScopedFd stat;
   std::shared_ptr<PageCache> pages;  // of the last stop
   Target target;
+  std::uint64_t pthread_size = 0;
 
   pid_t pid() const { return dir.pid(); }
   std::shared_ptr<LiveMemory> live(LiveMemory::Identity identity) const {
@@ -101,6 +103,7 @@ Result<void> Attachment::State::refresh_mappings() {
   if (*files_changed) {
     const std::shared_ptr<LiveMemory> memory = live(LiveMemory::Identity::checked);
     target.modules = find_modules(target.mappings, *memory);
+    if (pthread_self_needs_size) pthread_size = find_pthread_size(target.modules, *target.files, *memory);
   }
   return {};
 }
@@ -233,6 +236,9 @@ Result<StopReport> Attachment::State::look_at_stop(const HoldOptions& options,
     return ended_before();
   }
   take_stopped(holder.threads(), target);
+  for (ThreadState& thread : target.threads) {
+    if (thread.registers) set_pthread_self(*thread.registers, pthread_size);
+  }
   report.stopped = true;
   const std::vector<Mapping> mappings_before = target.mappings;
   compare_mappings(report);

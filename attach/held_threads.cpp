@@ -15,7 +15,6 @@
 namespace pythreads::attach {
 namespace {
 
-constexpr std::uint64_t red_zone = 128;                 // System V ABI, x86-64: below the stack pointer
 constexpr std::uint64_t all_stacks = 64 * 1024 * 1024;  // of all threads together
 constexpr std::uint64_t least_stack = 16 * 1024;
 
@@ -27,11 +26,12 @@ const Mapping* find_mapping(const std::vector<Mapping>& mappings, Address at) {
   return next->range.contains(at) ? &*next : nullptr;
 }
 
-// glibc and musl put a thread's control block, which fs_base points to, above its stack in the same mapping.
+// glibc and musl put a thread's control block, which pthread_self() is, above its stack in the same mapping.
 // What follows it may be the next thread's guard pages and stack: from glibc 2.42 on they are one mapping.
 Address stack_end(const Mapping& mapping, const Registers& registers) {
-  const Address control_block(registers.fs_base);
-  const bool above = control_block.value > registers.rsp && mapping.range.contains(control_block);
+  const Address control_block(registers.pthread_self != 0 ? registers.pthread_self
+                                                          : registers.thread_pointer);
+  const bool above = control_block > registers.sp() && mapping.range.contains(control_block);
   return above ? control_block : mapping.range.end();
 }
 
@@ -69,7 +69,7 @@ void copy_stacks(std::uint64_t stack_bytes, const PageCache& pages, Target& targ
   stacks.reserve(target.threads.size());
   for (ThreadState& thread : target.threads) {
     if (!thread.registers) continue;
-    const Address sp(thread.registers->rsp);
+    const Address sp = thread.registers->sp();
     const Mapping* mapping = find_mapping(target.mappings, sp);
     if (mapping == nullptr || !mapping->readable) {
       thread.gap = "its stack pointer is in no readable mapping";
@@ -91,19 +91,27 @@ void copy_stacks(std::uint64_t stack_bytes, const PageCache& pages, Target& targ
 
 void decode_waits(Target& target, StopReport& report) {
   std::vector<Range> codes;
+  if (call_is_told_by_code) {
+    for (const ThreadState& thread : target.threads) {
+      if (thread.registers) codes.push_back(call_code(*thread.registers));
+    }
+    target.memory->prefetch(codes);
+    codes.clear();
+  }
   std::vector<ThreadState*> restarted;
   for (ThreadState& thread : target.threads) {
     if (thread.registers) {
       std::optional<Disturbance> disturbance;
       if (thread.outcome == StopOutcome::held)
         disturbance = find_disturbance(thread.tid, *thread.registers, thread.kernel_wait, *target.memory);
-      thread.kernel_wait = wait_from_registers(*thread.registers, disturbance);
+      thread.kernel_wait =
+          wait_from_registers(*thread.registers, thread.kernel_wait, *target.memory, disturbance);
       if (disturbance) report.disturbed.push_back(std::move(*disturbance));
     }
     if (thread.kernel_wait && thread.kernel_wait->number == SYS_restart_syscall) {
       restarted.push_back(&thread);
       if (thread.registers) {
-        codes.push_back(Range{Address(thread.registers->rip) - restart_code_bytes, restart_code_bytes});
+        codes.push_back(call_code(*thread.registers));
       }
     }
   }
@@ -112,7 +120,7 @@ void decode_waits(Target& target, StopReport& report) {
     std::array<std::byte, restart_code_bytes> code{};
     std::size_t got = 0;
     if (thread->registers) {
-      got = target.memory->read_up_to(Address(thread->registers->rip) - restart_code_bytes, code);
+      got = target.memory->read_up_to(thread->registers->pc() - restart_code_bytes, code);
     }
     resolve_restart(*thread->kernel_wait, thread->wait_channel, std::span(code).first(got));
   }

@@ -37,9 +37,11 @@ struct DisturbedCall {
 };
 
 // The calls that a stop without any signal can cut short, as tests/attach/disturbed_test.cpp finds them on
-// the running kernel. EINTR needs no row to be seen: rax says it. The row gives the name.
+// the running kernel. EINTR needs no row to be seen: the result says it. The row gives the name.
 constexpr DisturbedCall disturbed_calls[] = {
+#ifdef SYS_epoll_wait
     {SYS_epoll_wait, "epoll_wait", Asked::nothing},
+#endif
     {SYS_epoll_pwait, "epoll_pwait", Asked::nothing},
     {441, "epoll_pwait2", Asked::nothing},
     {SYS_semop, "semop", Asked::nothing},
@@ -95,28 +97,28 @@ std::optional<std::uint64_t> message_bytes(Memory& memory, Address message) {
   return iovec_bytes(memory, *at, *count);
 }
 
-std::optional<std::uint64_t> asked_for(const DisturbedCall& call, const Registers& registers,
-                                       Memory& memory) {
+std::optional<std::uint64_t> asked_for(const DisturbedCall& call,
+                                       const std::array<std::uint64_t, 6>& arguments, Memory& memory) {
   switch (call.asked) {
     case Asked::nothing:
       return std::nullopt;
     case Asked::third:
-      return registers.rdx;
+      return arguments[2];
     case Asked::third_if_waitall:
-      if ((registers.r10 & MSG_WAITALL) == 0) return std::nullopt;
-      return registers.rdx;
+      if ((arguments[3] & MSG_WAITALL) == 0) return std::nullopt;
+      return arguments[2];
     case Asked::third_unless_one:
-      if ((registers.r10 & MSG_WAITFORONE) != 0) return std::nullopt;
-      return registers.rdx;
+      if ((arguments[3] & MSG_WAITFORONE) != 0) return std::nullopt;
+      return arguments[2];
     case Asked::iovec:
-      return iovec_bytes(memory, Address(registers.rsi), registers.rdx);
+      return iovec_bytes(memory, Address(arguments[1]), arguments[2]);
     case Asked::iovec_of_message:
-      return message_bytes(memory, Address(registers.rsi));
+      return message_bytes(memory, Address(arguments[1]));
     case Asked::iovec_if_waitall:
-      if ((registers.rdx & MSG_WAITALL) == 0) return std::nullopt;
-      return message_bytes(memory, Address(registers.rsi));
+      if ((arguments[2] & MSG_WAITALL) == 0) return std::nullopt;
+      return message_bytes(memory, Address(arguments[1]));
     case Asked::fourth:
-      return registers.r10;
+      return arguments[3];
   }
   return std::nullopt;
 }
@@ -132,44 +134,46 @@ struct RestartedCall {
 constexpr RestartedCall restarted_calls[] = {
     {SYS_futex, "futex", "futex"},
     {futex_wait_number, "futex_wait", "futex"},
+#ifdef SYS_poll
     {SYS_poll, "poll", "poll"},
+#endif
     {SYS_clock_nanosleep, "clock_nanosleep", "nanosleep"},
     {SYS_nanosleep, "nanosleep", "nanosleep"},
 };
 
-// `mov $number, %eax; syscall` ends where the instruction pointer stands, or `xor`-free variants that don't
-// tell the number.
-std::optional<long> number_in_code(std::span<const std::byte> code) {
-  if (code.size() < restart_code_bytes) return std::nullopt;
-  code = code.last(restart_code_bytes);
-  if (code[0] != std::byte{0xb8} || code[5] != std::byte{0x0f} || code[6] != std::byte{0x05})
-    return std::nullopt;
-  std::uint32_t number = 0;
-  std::memcpy(&number, &code[1], sizeof number);
-  return static_cast<long>(number);
+// False: it is not known, and so the call isn't.
+bool recover_first_argument(StoppedCall& call, const std::optional<KernelWait>& before) {
+  if (!call.first_argument_lost) return true;
+  if (!before || before->number != call.number ||
+      !std::equal(call.arguments.begin() + 1, call.arguments.end(), before->arguments.begin() + 1))
+    return false;
+  call.arguments[0] = before->arguments[0];
+  call.first_argument_lost = false;
+  return true;
 }
 
 }  // namespace
 
 std::optional<KernelWait> wait_from_registers(const Registers& registers,
+                                              const std::optional<KernelWait>& before, Memory& memory,
                                               const std::optional<Disturbance>& disturbance) {
-  const std::int64_t number = static_cast<std::int64_t>(registers.orig_rax);
-  const std::int64_t result = static_cast<std::int64_t>(registers.rax);
-  if (number < 0) return std::nullopt;
+  std::optional<StoppedCall> call = stopped_call(registers, memory);
+  if (!call) return std::nullopt;
   const bool interrupted =
-      std::find(std::begin(restart_codes), std::end(restart_codes), result) != std::end(restart_codes);
+      std::find(std::begin(restart_codes), std::end(restart_codes), call->result) != std::end(restart_codes);
   if (!interrupted && !disturbance) return std::nullopt;
+  if (!recover_first_argument(*call, before)) return std::nullopt;
   KernelWait wait;
-  wait.number = static_cast<long>(number);
-  wait.arguments = {registers.rdi, registers.rsi, registers.rdx, registers.r10, registers.r8, registers.r9};
-  wait.restart_code = interrupted ? static_cast<int>(result) : 0;
+  wait.number = call->number;
+  wait.arguments = call->arguments;
+  wait.restart_code = interrupted ? static_cast<int>(call->result) : 0;
   return wait;
 }
 
 void resolve_restart(KernelWait& wait, std::string_view wait_channel, std::span<const std::byte> code) {
   if (wait.number != SYS_restart_syscall) return;
   wait.restarted = true;
-  const std::optional<long> coded = number_in_code(code);
+  const std::optional<long> coded = call_number_in_code(code);
   const auto* by_code = std::find_if(std::begin(restarted_calls), std::end(restarted_calls),
                                      [&](const RestartedCall& call) { return coded == call.number; });
   if (by_code != std::end(restarted_calls)) {
@@ -189,7 +193,9 @@ void resolve_restart(KernelWait& wait, std::string_view wait_channel, std::span<
 bool goes_on_by_restart(const KernelWait& wait) {
   switch (wait.number) {
     case SYS_restart_syscall:
+#ifdef SYS_poll
     case SYS_poll:
+#endif
     case SYS_nanosleep:
       return true;
     case SYS_clock_nanosleep:
@@ -214,18 +220,21 @@ std::string_view restarted_call_name(long number) {
 
 std::optional<Disturbance> find_disturbance(pid_t tid, const Registers& registers,
                                             const std::optional<KernelWait>& before, Memory& memory) {
-  const std::int64_t number = static_cast<std::int64_t>(registers.orig_rax);
-  const std::int64_t result = static_cast<std::int64_t>(registers.rax);
-  if (number < 0) return std::nullopt;
-  const DisturbedCall* call = find_call(static_cast<long>(number));
-  if (result == -EINTR) {
-    return Disturbance{tid, call == nullptr ? "syscall " + std::to_string(number) : std::string(call->name),
-                       "EINTR"};
+  std::optional<StoppedCall> stopped = stopped_call(registers, memory);
+  if (!stopped) return std::nullopt;
+  const DisturbedCall* call = find_call(stopped->number);
+  if (stopped->result == -EINTR) {
+    return Disturbance{
+        tid, call == nullptr ? "syscall " + std::to_string(stopped->number) : std::string(call->name),
+        "EINTR"};
   }
-  if (result <= 0 || call == nullptr || !before || before->number != number) return std::nullopt;
-  if (before->arguments[0] != registers.rdi || before->arguments[1] != registers.rsi) return std::nullopt;
-  const std::optional<std::uint64_t> asked = asked_for(*call, registers, memory);
-  if (!asked || static_cast<std::uint64_t>(result) >= *asked) return std::nullopt;
+  if (stopped->result <= 0 || call == nullptr || !before || before->number != stopped->number)
+    return std::nullopt;
+  if (!recover_first_argument(*stopped, before) || before->arguments[0] != stopped->arguments[0] ||
+      before->arguments[1] != stopped->arguments[1])
+    return std::nullopt;
+  const std::optional<std::uint64_t> asked = asked_for(*call, stopped->arguments, memory);
+  if (!asked || static_cast<std::uint64_t>(stopped->result) >= *asked) return std::nullopt;
   return Disturbance{tid, std::string(call->name), "short"};
 }
 

@@ -1,13 +1,13 @@
 // In which system call a held thread was, by its registers, and what the stop did to that call.
 //
-// A stop makes a sleeping call return to the kernel's exit path. There rax holds either a restart code (-512
-// to -516: the call goes on afterwards, nobody notices), or what the call will really return: -EINTR, or a
-// count shorter than was asked for. The latter can't be mended without writing registers, so it is told:
-// `StopReport::disturbed`.
+// A stop makes a sleeping call return to the kernel's exit path. There its result is either a restart code
+// (-512 to -516: the call goes on afterwards, nobody notices), or what the call will really return: -EINTR,
+// or a count shorter than was asked for. The latter can't be mended without writing registers, so it is told:
+// `StopReport::disturbed`. How registers show it is the machine's (architecture.h).
 //
 // After a restart code of -516 (poll, relative nanosleep, timed futex) the thread goes on in restart_syscall
-// (219) with the argument registers unchanged; which call that restarts is told by the wait channel, or by
-// the `mov $number, %eax` before the instruction pointer.
+// with the argument registers unchanged; which call that restarts is told by the wait channel, or by the
+// instruction before the system call that sets its number.
 //
 // include/linux/errno.h, arch/x86/kernel/signal.c (arch_do_signal_or_restart) and kernel/signal.c at v6.1;
 // signal(7), "Interruption of system calls and library functions by stop signals".
@@ -25,15 +25,14 @@
 namespace pythreads::attach {
 
 // Nothing: the thread was not in a system call that its registers still show. What the stop cut short still
-// was one (`disturbance`, of find_disturbance): the thread slept in it until it was stopped.
+// was one (`disturbance`, of find_disturbance): the thread slept in it until it was stopped. `before` is what
+// /proc said before the stop: it has the argument that a result has overwritten.
 std::optional<KernelWait> wait_from_registers(const Registers& registers,
+                                              const std::optional<KernelWait>& before, Memory& memory,
                                               const std::optional<Disturbance>& disturbance = {});
 
-// How many bytes before the instruction pointer `resolve_restart` wants to see.
-inline constexpr std::size_t restart_code_bytes = 7;
-
-// Replaces number 219 by that of the call that is restarted, and sets `restarted`; where neither the wait
-// channel nor the code tells, 219 stays. `code` is what stands right before the instruction pointer.
+// Replaces SYS_restart_syscall by the call that is restarted, and sets `restarted`; where neither the wait
+// channel nor the code tells, it stays. `code` is what stands right before the program counter.
 void resolve_restart(KernelWait& wait, std::string_view wait_channel, std::span<const std::byte> code);
 
 // Whether the thread, stopped where it sleeps now, would go on by restart_syscall: it is in poll, a relative

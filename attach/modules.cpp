@@ -10,6 +10,8 @@
 #include <tuple>
 #include <utility>
 
+#include "attach/architecture.h"
+
 namespace pythreads::attach {
 namespace {
 
@@ -39,7 +41,7 @@ bool may_hold_header(const Mapping& mapping) {
 
 bool is_ours_to_read(const Elf64_Ehdr& header) {
   return std::memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 && header.e_ident[EI_CLASS] == ELFCLASS64 &&
-         header.e_ident[EI_DATA] == ELFDATA2LSB && header.e_machine == EM_X86_64 &&
+         header.e_ident[EI_DATA] == ELFDATA2LSB && header.e_machine == elf_machine &&
          (header.e_type == ET_DYN || header.e_type == ET_EXEC) && header.e_phentsize == sizeof(Elf64_Phdr) &&
          header.e_phnum > 0 && header.e_phnum <= most_program_headers;
 }

@@ -321,8 +321,7 @@ Result<ThreadState> ProcDir::read_thread(pid_t tid) const {
     thread.gap = line ? "its system call does not parse" : std::move(line).error().message;
   } else if (!call->running && call->number >= 0) {
     thread.kernel_wait = KernelWait{.number = call->number, .arguments = call->arguments};
-    constexpr long restart_syscall_number = 219;  // x86-64
-    thread.kernel_wait->restarted = call->number == restart_syscall_number;
+    thread.kernel_wait->restarted = call->number == SYS_restart_syscall;
   }
   if (!call || !call->running) {
     Result<std::string> channel = read_task("wchan");

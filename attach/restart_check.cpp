@@ -62,11 +62,15 @@ std::optional<int> rank(const ThreadState& thread) {
   switch (thread.kernel_wait->number) {
     case SYS_futex:
       return 0;
+#ifdef SYS_pause
     case SYS_pause:
+#endif
     case SYS_rt_sigsuspend:
     case SYS_wait4:
     case SYS_waitid:
+#ifdef SYS_select
     case SYS_select:
+#endif
     case SYS_pselect6:
     case SYS_ppoll:
       return 1;

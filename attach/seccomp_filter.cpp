@@ -1,10 +1,11 @@
 #include "attach/seccomp_filter.h"
 
-#include <linux/audit.h>
 #include <linux/seccomp.h>
 
 #include <array>
 #include <cstddef>
+
+#include "attach/architecture.h"
 
 namespace pythreads::attach {
 namespace {
@@ -15,7 +16,7 @@ using Word = std::optional<std::uint32_t>;
 constexpr std::uint32_t data_bytes = sizeof(seccomp_data);
 
 // The operations that seccomp_check_filter lets through. Division by a register that is zero ends the program
-// with 0, which `Run` sees to; shifts count modulo 32, as x86 does.
+// with 0, which `Run` sees to; shifts count modulo 32, as both machines do.
 std::optional<std::uint32_t> compute(std::uint16_t operation, std::uint32_t a, std::uint32_t b) {
   switch (operation) {
     case BPF_ADD:
@@ -129,7 +130,7 @@ class Run {
         if (instruction.k == offsetof(seccomp_data, nr)) {
           into = syscall_number_;
         } else if (instruction.k == offsetof(seccomp_data, arch)) {
-          into = AUDIT_ARCH_X86_64;
+          into = audit_architecture;
         } else {
           into = std::nullopt;
         }

@@ -5,8 +5,9 @@
 // The number and the architecture are known; the arguments and the instruction pointer are not. Where a
 // decision rests on those, the answer is undetermined, never a guess.
 //
-// Numbers are those of x86-64. linux/seccomp.h, linux/filter.h; kernel/seccomp.c (seccomp_check_filter,
-// seccomp_run_filters) and net/core/filter.c (bpf_convert_filter) at v6.1.
+// Numbers are those of the machine that we are compiled for. linux/seccomp.h, linux/filter.h;
+// kernel/seccomp.c (seccomp_check_filter, seccomp_run_filters) and net/core/filter.c (bpf_convert_filter) at
+// v6.1.
 #pragma once
 
 #include <linux/filter.h>

@@ -1,12 +1,9 @@
 #include "attach/stopped_threads.h"
 
 #include <dirent.h>
-#include <elf.h>
 #include <sched.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
-#include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -42,30 +39,6 @@ char state_now(int stat) {
   const std::string_view line(text.data(), static_cast<std::size_t>(got));
   const std::size_t name_end = line.rfind(')');
   return name_end != std::string_view::npos && name_end + 2 < line.size() ? line[name_end + 2] : '?';
-}
-
-Registers from_user(const user_regs_struct& user) {
-  Registers registers;
-  registers.rip = user.rip;
-  registers.rsp = user.rsp;
-  registers.rbp = user.rbp;
-  registers.rbx = user.rbx;
-  registers.r12 = user.r12;
-  registers.r13 = user.r13;
-  registers.r14 = user.r14;
-  registers.r15 = user.r15;
-  registers.rax = user.rax;
-  registers.rcx = user.rcx;
-  registers.rdx = user.rdx;
-  registers.rsi = user.rsi;
-  registers.rdi = user.rdi;
-  registers.r8 = user.r8;
-  registers.r9 = user.r9;
-  registers.r10 = user.r10;
-  registers.r11 = user.r11;
-  registers.orig_rax = user.orig_rax;
-  registers.fs_base = user.fs_base;
-  return registers;
 }
 
 }  // namespace
@@ -184,20 +157,13 @@ bool StoppedThreads::look_at(StoppedThread& thread) {
   thread.by_event = event == PTRACE_EVENT_STOP;
   if (event == 0) thread.signal = signal;
   thread.outcome = thread.by_event && signal != SIGTRAP ? StopOutcome::already_stopped : StopOutcome::held;
-  read_registers(thread);
-  return true;
-}
-
-void StoppedThreads::read_registers(StoppedThread& thread) {
-  user_regs_struct user{};
-  iovec into{&user, sizeof user};
-  if (::ptrace(PTRACE_GETREGSET, thread.tid, NT_PRSTATUS, &into) != 0) {
-    thread.gap = std::string("its registers could not be read: ") + std::strerror(errno);
-  } else if (into.iov_len != sizeof user) {
-    thread.gap = "it runs 32-bit code";
+  Registers registers;
+  if (std::optional<std::string> why = read_registers(thread.tid, registers)) {
+    thread.gap = *std::move(why);
   } else {
-    thread.registers = from_user(user);
+    thread.registers = registers;
   }
+  return true;
 }
 
 void StoppedThreads::wait_for(StoppedThread& thread, const ThreadBefore& before, StopBounds bounds,

@@ -94,7 +94,6 @@ class StoppedThreads {
   void wait_for(StoppedThread& thread, const ThreadBefore& before, StopBounds bounds,
                 std::chrono::steady_clock::time_point since);
   bool look_at(StoppedThread& thread);
-  void read_registers(StoppedThread& thread);
 
   pid_t pid_;
   int task_;

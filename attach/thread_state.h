@@ -12,28 +12,21 @@
 #include <vector>
 
 #include "attach/address.h"
+#include "attach/architecture.h"
 
 namespace pythreads::attach {
 
-// x86-64's general registers as ptrace(2) PTRACE_GETREGSET NT_PRSTATUS gives them (struct user_regs_struct).
-struct Registers {
-  std::uint64_t rip = 0, rsp = 0, rbp = 0, rbx = 0;
-  std::uint64_t r12 = 0, r13 = 0, r14 = 0, r15 = 0;
-  std::uint64_t rax = 0, rcx = 0, rdx = 0, rsi = 0, rdi = 0, r8 = 0, r9 = 0, r10 = 0, r11 = 0;
-  std::uint64_t orig_rax = 0;  // all ones: not in a system call
-  std::uint64_t fs_base = 0;   // glibc: pthread_self(), which is CPython's ident
-};
-
 // The system call that a thread sleeps in: from the registers at the stop where it was held, else from
-// /proc/PID/task/TID/syscall. `number` is what was called (219, restart_syscall, only when what it restarts
+// /proc/PID/task/TID/syscall. `number` is what was called (SYS_restart_syscall only when what it restarts
 // could not be told).
 struct KernelWait {
   long number = -1;
   std::array<std::uint64_t, 6> arguments{};
-  // What interrupted it for our stop, by the return value that the kernel had put into rax: -512 to -516 are
-  // its restart codes, -4 is EINTR: the call will fail with EINTR though no signal came. 0: none seen.
+  // What interrupted it for our stop, by the return value that the kernel had in its register: -512 to -516
+  // are its restart codes (on aarch64 -512 stands for all), -4 is EINTR: the call will fail with EINTR though
+  // no signal came. 0: none seen.
   int restart_code = 0;
-  bool restarted = false;  // seen as restart_syscall (219); `number` is what it restarts
+  bool restarted = false;  // seen as restart_syscall; `number` is what it restarts
 };
 
 // The futex that a thread sleeps on, read while it was held.
@@ -69,7 +62,7 @@ struct ThreadState {
   std::optional<Registers> registers;
   std::optional<KernelWait> kernel_wait;  // none: it was not in a system call
   std::optional<FutexWait> futex;         // of a kernel_wait that is a futex wait
-  Range stack;      // [rsp - red zone, end of the mapping) as far as it was copied; size 0: none
+  Range stack;      // [sp - red zone, end of the mapping) as far as it was copied; size 0: none
   std::string gap;  // why registers or stack are missing; empty if they are not
 
   bool is_held() const { return outcome == StopOutcome::held || outcome == StopOutcome::already_stopped; }

@@ -94,7 +94,7 @@ class BlockEdge {
     if (thread == nullptr || !thread->registers) return true;
     std::vector<std::uint64_t> words(searched_stack_words);
     const std::size_t got =
-        reading_.memory.read_up_to(Address(thread->registers->rsp), std::as_writable_bytes(std::span(words)));
+        reading_.memory.read_up_to(thread->registers->sp(), std::as_writable_bytes(std::span(words)));
     words.resize(got / sizeof(std::uint64_t));
     if (words.empty()) return true;
     const Address mutex = lock + static_cast<std::uint64_t>(layout.object.size) +

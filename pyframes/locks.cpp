@@ -349,15 +349,17 @@ class LockSearch {
   std::vector<Candidate> stack_candidates(const Sleeper& sleeper, std::size_t first, std::size_t end) {
     std::vector<Candidate> candidates;
     const attach::ThreadState& thread = *sleeper.thread->os_thread;
-    if (!thread.registers || thread.registers->rsp % 8 != 0) return candidates;
+    if (!thread.registers || thread.registers->sp().value % 8 != 0) return candidates;
     std::vector<std::uint64_t> words(end - first);
     const std::span<std::byte> bytes = std::as_writable_bytes(std::span(words));
     const std::size_t got =
-        reading_.memory.read_up_to(Address(thread.registers->rsp) + first * sizeof(std::uint64_t), bytes);
+        reading_.memory.read_up_to(thread.registers->sp() + first * sizeof(std::uint64_t), bytes);
     words.resize(std::min(got, bytes.size()) / sizeof(std::uint64_t));
     for (const std::uint64_t word : words) {
       // Neither inside the stack itself nor what no object's address can be.
-      if (word % 8 != 0 || word < 4096 || word >> 47 != 0 || thread.stack.contains(Address(word))) continue;
+      if (word % 8 != 0 || word < 4096 || word >> attach::lowest_non_user_bits != 0 ||
+          thread.stack.contains(Address(word)))
+        continue;
       candidates.push_back({Address(word), &on_c_stack});
     }
     return candidates;
@@ -482,7 +484,7 @@ void fetch_locks(Reading& reading, const RuntimeCopy& copy) {
       if (!thread.os_thread || !futex_word(*thread.os_thread) || thread.frames.empty()) continue;
       wave.push_back({thread.frames.front().code, static_cast<std::uint64_t>(std::max(layout.code.size, 0))});
       if (thread.os_thread->registers)
-        wave.push_back({Address(thread.os_thread->registers->rsp), all_stack_words * sizeof(std::uint64_t)});
+        wave.push_back({thread.os_thread->registers->sp(), all_stack_words * sizeof(std::uint64_t)});
     }
   }
   reading.memory.prefetch(wave);

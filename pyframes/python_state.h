@@ -91,7 +91,7 @@ struct PyThread {
   std::optional<std::uint64_t>
       native_thread_id;  // as the thread state has it (3.11 on): in the target's pid namespace
   pid_t tid =
-      0;  // the OS thread in our namespace, found by fs_base == ident, else by native id; 0: none found
+      0;  // the OS thread in our namespace, found by its pthread_self(), else by native id; 0: none found
   std::string name;  // threading's name; empty if threading has no such thread
   std::optional<bool> daemon;
   bool main = false;

@@ -15,11 +15,8 @@ using attach::Address;
 
 using OsThreads = std::unordered_map<std::uint64_t, const attach::ThreadState*>;
 
-// tcbhead_t begins with `tcb` and has `self` at 16, both the struct's own address; struct pthread has `tid`
-// at 720. The same from glibc 2.31 to 2.43 on x86-64.
 constexpr std::uint64_t pthread_self_offset = 16;
-constexpr std::uint64_t pthread_tid_offset = 720;
-constexpr std::uint64_t pthread_size_needed = pthread_tid_offset + 4;
+constexpr std::uint64_t pthread_size_needed = attach::pthread_tid_offset + 4;
 
 const attach::ThreadState* find(const OsThreads& threads, std::uint64_t key) {
   const auto found = threads.find(key);
@@ -28,25 +25,29 @@ const attach::ThreadState* find(const OsThreads& threads, std::uint64_t key) {
 
 const attach::ThreadState* find_by_pthread(Reading& reading, const OsThreads& by_tid, std::uint64_t ident) {
   const Address at(ident);
-  const attach::Result<std::uint64_t> tcb = reading.memory.read_value<std::uint64_t>(at);
-  const attach::Result<std::uint64_t> self =
-      reading.memory.read_value<std::uint64_t>(at + pthread_self_offset);
-  const attach::Result<std::uint32_t> tid = reading.memory.read_value<std::uint32_t>(at + pthread_tid_offset);
-  if (!tcb || !self || !tid || *tcb != ident || *self != ident) return nullptr;
-  return find(by_tid, *tid);
+  if (attach::pthread_points_to_itself) {
+    const attach::Result<std::uint64_t> tcb = reading.memory.read_value<std::uint64_t>(at);
+    const attach::Result<std::uint64_t> self =
+        reading.memory.read_value<std::uint64_t>(at + pthread_self_offset);
+    if (!tcb || !self || *tcb != ident || *self != ident) return nullptr;
+  }
+  const attach::Result<std::uint32_t> tid =
+      reading.memory.read_value<std::uint32_t>(at + attach::pthread_tid_offset);
+  return tid ? find(by_tid, *tid) : nullptr;
 }
 
 }  // namespace
 
 void match_os_threads(Reading& reading, RuntimeCopy& copy) {
   const RuntimeLayout& layout = reading.layout();
-  OsThreads by_fs_base;
+  OsThreads by_pthread;
   OsThreads by_namespace_tid;
   for (const attach::ThreadState& thread : reading.target.threads) {
-    if (thread.registers && thread.registers->fs_base != 0) by_fs_base[thread.registers->fs_base] = &thread;
+    if (thread.registers && thread.registers->pthread_self != 0)
+      by_pthread[thread.registers->pthread_self] = &thread;
     by_namespace_tid[static_cast<std::uint64_t>(thread.namespace_tid)] = &thread;
   }
-  const bool registers_missing = by_fs_base.size() < reading.target.threads.size();
+  const bool registers_missing = by_pthread.size() < reading.target.threads.size();
   const bool has_native_id = layout.thread_state.native_thread_id.exists();
 
   if (registers_missing && !has_native_id) {
@@ -54,7 +55,7 @@ void match_os_threads(Reading& reading, RuntimeCopy& copy) {
     for (const InterpreterCopy& interpreter : copy.interpreters) {
       for (const ThreadCopy& thread : interpreter.threads) {
         const std::uint64_t ident = thread.tstate.get(layout.thread_state.thread_id).value_or(0);
-        if (ident != 0 && !find(by_fs_base, ident)) pthreads.push_back({Address(ident), pthread_size_needed});
+        if (ident != 0 && !find(by_pthread, ident)) pthreads.push_back({Address(ident), pthread_size_needed});
       }
     }
     reading.memory.prefetch(pthreads);
@@ -67,7 +68,7 @@ void match_os_threads(Reading& reading, RuntimeCopy& copy) {
     for (ThreadCopy& thread : interpreter.threads) {
       thread.os_thread = nullptr;
       const std::uint64_t ident = thread.tstate.get(layout.thread_state.thread_id).value_or(0);
-      if (ident != 0) thread.os_thread = find(by_fs_base, ident);
+      if (ident != 0) thread.os_thread = find(by_pthread, ident);
       if (!thread.os_thread && registers_missing) {
         const std::uint64_t native = thread.tstate.get(layout.thread_state.native_thread_id).value_or(0);
         const attach::ThreadState* found = nullptr;

@@ -1,10 +1,10 @@
 // Which OS thread a thread state belongs to.
 //
-// PyThreadState.thread_id is pthread_self(), which on glibc is the thread's fs_base: an equality of registers
-// and memory that holds in any pid namespace. Where registers are missing (--no-stop), the native id (3.11
-// on) is compared with the tid inside the target's pid namespace; before 3.11 the `tid` of glibc's struct
-// pthread stands in for it, after the struct has been checked to be one. Sources: Include/cpython/pystate.h;
-// glibc sysdeps/x86_64/nptl/tls.h (tcbhead_t) and nptl/descr.h.
+// PyThreadState.thread_id is pthread_self(), which on glibc registers tell (attach/architecture.h): an
+// equality of registers and memory that holds in any pid namespace. Where registers are missing (--no-stop),
+// the native id (3.11 on) is compared with the tid inside the target's pid namespace; before 3.11 the `tid`
+// of glibc's struct pthread stands in for it, after the struct has been checked to be one. Sources:
+// Include/cpython/pystate.h; glibc sysdeps/*/nptl/tls.h (tcbhead_t) and nptl/descr.h.
 #pragma once
 
 #include "pyframes/python_state.h"

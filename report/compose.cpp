@@ -222,8 +222,9 @@ class ProcessComposer {
     }
     if (joined.python != nullptr) {
       add_python_view(joined, finding, thread);
-    } else if (joined.os != nullptr && joined.os->os.registers) {
-      thread.ident = doc::Hex{joined.os->os.registers->fs_base};
+    } else if (joined.os != nullptr && joined.os->os.registers &&
+               joined.os->os.registers->pthread_self != 0) {
+      thread.ident = doc::Hex{joined.os->os.registers->pthread_self};
     }
     add_frames(joined, finding, thread);
     if (finding.wait) thread.wait = wait_of(*finding.wait);

@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "unwinder/architecture.h"
 #include "unwinder/byte_reader.h"
 
 namespace pythreads::unwinder {
@@ -151,7 +152,7 @@ Result<CommonEntry> parse_common_entry(Memory& tables, Address at) {
         reader.skip(1);
       } else if (augmentation[i] == 'S') {
         entry.signal_frame = true;
-      } else {
+      } else if (!is_about_signing(augmentation[i])) {
         return unsupported("unwind tables with an unknown augmentation");
       }
     }
@@ -302,7 +303,7 @@ class RowMachine {
         code.read_uleb128();
         return true;
       default:
-        return false;
+        return is_about_signing(byte);
     }
   }
 
@@ -332,7 +333,7 @@ class RowMachine {
   }
 
   bool set_cfa(std::uint64_t number, std::int64_t offset) {
-    if (number >= cfi_return_address) return false;
+    if (number >= cfi_register_count || number == cfi_pc) return false;
     row.cfa_is_expression = false;
     row.cfa_register = static_cast<std::uint8_t>(number);
     row.cfa_offset = offset;

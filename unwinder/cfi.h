@@ -5,33 +5,24 @@
 // file or from the target, which is how the vdso is walked.
 //
 // Format: DWARF 5, section 6.4; Linux Standard Base Core 5.0, sections 10.5 and 10.6 (.eh_frame,
-// .eh_frame_hdr); register numbers: System V psABI for x86-64, figure 3.36.
+// .eh_frame_hdr); register numbers are the machine's (attach/architecture.h).
 #pragma once
 
 #include <array>
 #include <cstdint>
 
 #include "attach/address.h"
+#include "attach/architecture.h"
 #include "attach/memory.h"
 #include "attach/result.h"
 
 namespace pythreads::unwinder {
 
-inline constexpr std::size_t cfi_register_count = 17;
-enum CfiRegister : std::uint8_t {
-  cfi_rax = 0,
-  cfi_rdx = 1,
-  cfi_rcx = 2,
-  cfi_rbx = 3,
-  cfi_rsi = 4,
-  cfi_rdi = 5,
-  cfi_rbp = 6,
-  cfi_rsp = 7,
-  cfi_r8 = 8,
-  cfi_r12 = 12,
-  cfi_r15 = 15,
-  cfi_return_address = 16,
-};
+inline constexpr std::size_t cfi_register_count = attach::register_count;
+inline constexpr std::size_t cfi_sp = attach::stack_pointer_register;
+inline constexpr std::size_t cfi_fp = attach::frame_pointer_register;
+inline constexpr std::size_t cfi_pc = attach::pc_register;
+inline constexpr std::size_t cfi_return_address = attach::return_address_column;
 
 enum class CfiRule : std::uint8_t {
   unspecified,       // the ABI's default: callee-saved registers keep their value, the others are lost
@@ -52,7 +43,7 @@ struct CfiExpression {
 
 struct CfiRow {
   bool cfa_is_expression = false;
-  std::uint8_t cfa_register = cfi_rsp;
+  std::uint8_t cfa_register = cfi_sp;
   std::int64_t cfa_offset = 0;
   CfiExpression cfa_expression;
   std::array<CfiRule, cfi_register_count> rules{};
@@ -63,7 +54,7 @@ struct CfiRow {
 };
 
 // The row for `pc`. ErrorCode::corrupt: the tables can't be what they should be; unreadable; unsupported: no
-// entry covers pc, or the table is of a kind that no toolchain for x86-64 writes.
+// entry covers pc, or the table is of a kind that no toolchain for Linux writes.
 attach::Result<CfiRow> find_cfi_row(attach::Memory& tables, attach::Range eh_frame_hdr, attach::Address pc);
 
 }  // namespace pythreads::unwinder

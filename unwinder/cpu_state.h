@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "attach/thread_state.h"
+#include "attach/architecture.h"
 #include "unwinder/cfi.h"
 
 namespace pythreads::unwinder {
@@ -21,17 +21,21 @@ class CpuState {
   }
   void set(std::size_t number, std::uint64_t value) {
     values_[number] = value;
-    known_ |= 1u << number;
+    known_ |= std::uint64_t{1} << number;
   }
-  void forget(std::size_t number) { known_ &= ~(1u << number); }
+  void forget(std::size_t number) { known_ &= ~(std::uint64_t{1} << number); }
+
+  // A return address as a call left it: without its signature.
+  void set_return(std::uint64_t address) { set(cfi_pc, address & ~signed_bits_); }
 
   // Always known: without them there is no frame.
-  attach::Address pc() const { return attach::Address(values_[cfi_return_address]); }
-  attach::Address sp() const { return attach::Address(values_[cfi_rsp]); }
+  attach::Address pc() const { return attach::Address(values_[cfi_pc]); }
+  attach::Address sp() const { return attach::Address(values_[cfi_sp]); }
 
  private:
   std::array<std::uint64_t, cfi_register_count> values_{};
-  std::uint32_t known_ = 0;
+  std::uint64_t signed_bits_ = 0;
+  std::uint64_t known_ = 0;
 };
 
 }  // namespace pythreads::unwinder

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstring>
 
+#include "attach/architecture.h"
 #include "unwinder/byte_reader.h"
 
 namespace pythreads::unwinder {
@@ -214,7 +215,7 @@ void DebugImage::write_headers(std::uint64_t unit_size) {
   header.e_ident[EI_DATA] = ELFDATA2LSB;
   header.e_ident[EI_VERSION] = EV_CURRENT;
   header.e_type = ET_EXEC;
-  header.e_machine = EM_X86_64;
+  header.e_machine = attach::elf_machine;
   header.e_version = EV_CURRENT;
   header.e_shoff = sizeof header;
   header.e_ehsize = sizeof header;

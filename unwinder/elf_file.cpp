@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <string>
+
+#include "attach/architecture.h"
 
 namespace pythreads::unwinder {
 
@@ -83,8 +86,8 @@ attach::Result<void> ElfFile::read_headers() {
   if (read_at(0, bytes_of(header_)) != sizeof header_) return corrupt("too short for an ELF header");
   if (std::memcmp(header_.e_ident, ELFMAG, SELFMAG) != 0) return corrupt("not an ELF file");
   if (header_.e_ident[EI_CLASS] != ELFCLASS64 || header_.e_ident[EI_DATA] != ELFDATA2LSB ||
-      header_.e_machine != EM_X86_64) {
-    return corrupt("not an ELF file for x86-64");
+      header_.e_machine != attach::elf_machine) {
+    return corrupt("not an ELF file for " + std::string(attach::architecture_name));
   }
   const std::size_t count = header_.e_phnum;
   if (count != 0) {

@@ -18,8 +18,8 @@ namespace pythreads::unwinder {
 std::vector<CpuState> guess_callers(const CpuState& state, bool pc_is_exact, LoadedModules& modules,
                                     attach::TargetFiles& files, attach::Memory& lasting, StackWindow& stack);
 
-// A signal trampoline without unwind tables (musl): told by its two instructions, the registers are in the
-// frame that the kernel built (arch/x86/include/asm/sigframe.h, struct rt_sigframe).
+// A signal trampoline without unwind tables (musl; the kernel's on aarch64): told by its two instructions,
+// the registers are in the frame that the kernel built.
 std::optional<CpuState> leave_signal_trampoline(const CpuState& state, LoadedModules& modules,
                                                 attach::TargetFiles& files, attach::Memory& lasting,
                                                 StackWindow& stack);

@@ -2,6 +2,7 @@
 
 #include <dwarf.h>
 
+#include "unwinder/architecture.h"
 #include "unwinder/byte_reader.h"
 
 namespace pythreads::unwinder {
@@ -210,19 +211,12 @@ bool move_values(std::uint8_t operation, ByteReader& code, ExpressionStack& stac
   return true;
 }
 
-bool is_callee_saved(std::size_t number) {
-  return number == cfi_rbx || number == cfi_rbp || (number >= cfi_r12 && number <= cfi_r15);
-}
-
 }  // namespace
 
 CpuState CpuState::from(const attach::Registers& registers) {
   CpuState state;
-  const std::array<std::uint64_t, cfi_register_count> values = {
-      registers.rax, registers.rdx, registers.rcx, registers.rbx, registers.rsi, registers.rdi,
-      registers.rbp, registers.rsp, registers.r8,  registers.r9,  registers.r10, registers.r11,
-      registers.r12, registers.r13, registers.r14, registers.r15, registers.rip};
-  for (std::size_t i = 0; i < values.size(); ++i) state.set(i, values[i]);
+  for (std::size_t i = 0; i < registers.values.size(); ++i) state.set(i, registers.values[i]);
+  state.signed_bits_ = registers.signed_bits;
   return state;
 }
 
@@ -285,15 +279,17 @@ Result<StepOutcome> step_by_row(const CfiRow& row, Memory& tables, StackWindow& 
 
   CpuState caller = state;
   for (std::size_t number = 0; number < cfi_register_count; ++number) {
-    const bool is_needed = number == cfi_return_address || number == cfi_rsp;
+    const bool is_needed = number == cfi_return_address || number == cfi_sp;
+    // Where it is told by another column.
+    if (number == cfi_pc && cfi_pc != cfi_return_address) continue;
     std::optional<Result<std::uint64_t>> value;
     switch (row.rules[number]) {
       case CfiRule::unspecified:
-        if (number == cfi_rsp) {
+        if (number == cfi_sp) {
           caller.set(number, cfa);
-        } else if (number == cfi_return_address) {
+        } else if (number == cfi_return_address && !may_return_by_register()) {
           return corrupt("the unwind table doesn't say where the return address is");
-        } else if (!is_callee_saved(number)) {
+        } else if (number != cfi_return_address && !is_callee_saved(number)) {
           caller.forget(number);
         }
         continue;
@@ -302,7 +298,8 @@ Result<StepOutcome> step_by_row(const CfiRow& row, Memory& tables, StackWindow& 
         caller.forget(number);
         continue;
       case CfiRule::same_value:
-        if (number == cfi_return_address) return corrupt("a return address that stays the same");
+        if (number == cfi_return_address && !may_return_by_register())
+          return corrupt("a return address that stays the same");
         continue;
       case CfiRule::offset:
         value = stack.read_word(Address(cfa + static_cast<std::uint64_t>(row.values[number])));
@@ -334,6 +331,11 @@ Result<StepOutcome> step_by_row(const CfiRow& row, Memory& tables, StackWindow& 
       caller.forget(number);
     }
   }
+  const std::optional<std::uint64_t> back = caller.get(cfi_return_address);
+  if (!back) return corrupt("the return address was in a register that is lost");
+  caller.set_return(*back);
+  // The call has put its return address there.
+  if (may_return_by_register() && !row.signal_frame) caller.forget(cfi_return_address);
   state = caller;
   return StepOutcome::caller;
 }

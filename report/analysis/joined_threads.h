@@ -1,5 +1,5 @@
 // The threads of a snapshot as the kernel's and CPython's view of each, side by side. Joined by tid: that is
-// how the reader of thread states found its OS thread (fs_base is the ident, CPython's
+// how the reader of thread states found its OS thread (pthread_self() is the ident, CPython's
 // Modules/_threadmodule.c and glibc's pthread_self()).
 //
 // One entry for each Python thread state and for each OS thread without one. An OS thread that has a state in

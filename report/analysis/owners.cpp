@@ -206,7 +206,7 @@ class Owners {
   void find_owner_without_state(Resource& resource, const PySyncObject& object) {
     for (const JoinedThread& thread : threads_) {
       if (thread.python != nullptr || thread.os == nullptr || !thread.os->os.registers) continue;
-      if (thread.os->os.registers->fs_base != *object.owner_ident) continue;
+      if (thread.os->os.registers->pthread_self != *object.owner_ident) continue;
       set_owner(resource, thread, Certainty::recorded,
                 {field_rule(object), "the owner field holds this native thread's pthread_self()"});
       return;

@@ -145,8 +145,8 @@ TEST_F(HoldTest, AllThreadsStandStillAndAreRead) {
     EXPECT_EQ(thread.outcome, StopOutcome::held);
     EXPECT_EQ(thread.gap, "");
     ASSERT_TRUE(thread.registers);
-    bases.insert(thread.registers->fs_base);
-    EXPECT_TRUE(thread.stack.contains(Address(thread.registers->rsp)));
+    bases.insert(thread.registers->pthread_self);
+    EXPECT_TRUE(thread.stack.contains(thread.registers->sp()));
     // The stack is in the frozen pages, to its end.
     std::vector<std::byte> stack(thread.stack.size);
     EXPECT_TRUE(attachment.target().memory->read(thread.stack.begin, stack));

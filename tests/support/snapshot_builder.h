@@ -206,7 +206,7 @@ class SnapshotBuilder {
     thread.os.cpu_ms = 12;
     thread.os.switches = 3;
     thread.os.outcome = attach::StopOutcome::held;
-    thread.os.registers.emplace().fs_base = ident_of(tid);
+    thread.os.registers.emplace().pthread_self = ident_of(tid);
     snapshot_.threads.push_back(std::move(thread));
     return {*this, snapshot_.threads.size() - 1, std::nullopt};
   }

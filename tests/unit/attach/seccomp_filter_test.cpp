@@ -10,12 +10,15 @@
 #include <cstddef>
 #include <vector>
 
+#include "attach/architecture.h"
+
 namespace pythreads::attach {
 namespace {
 
 using Program = std::vector<sock_filter>;
 
 constexpr std::uint32_t restart = SYS_restart_syscall;
+constexpr std::uint32_t personality = SYS_personality, refused = personality - 34;  // both before it
 constexpr std::uint32_t number_at = offsetof(seccomp_data, nr);
 constexpr std::uint32_t arch_at = offsetof(seccomp_data, arch);
 constexpr std::uint32_t argument_at = offsetof(seccomp_data, args);
@@ -42,21 +45,21 @@ sock_filter alu(std::uint16_t operation, std::uint16_t source, std::uint32_t wit
 const sock_filter give_a = {BPF_RET | BPF_A, 0, 0, 0};
 
 // A default of containers: the architecture, the x32 check, a search tree over the numbers, and one call of
-// which an argument decides (personality, 135).
+// which an argument decides (personality).
 Program container_profile(std::uint32_t for_restart) {
   return {
       load(arch_at),
-      jump(BPF_JEQ, AUDIT_ARCH_X86_64, 1, 0),
+      jump(BPF_JEQ, audit_architecture, 1, 0),
       give(SECCOMP_RET_KILL_PROCESS),
       load(number_at),
       jump(BPF_JGE, 0x40000000, 0, 1),
       give(not_permitted),
-      jump(BPF_JGT, 135, 6, 0),
-      jump(BPF_JEQ, 135, 0, 3),
+      jump(BPF_JGT, personality, 6, 0),
+      jump(BPF_JEQ, personality, 0, 3),
       load(argument_at),
       jump(BPF_JEQ, 8, 2, 0),
       give(not_permitted),
-      jump(BPF_JEQ, 101, 3, 0),
+      jump(BPF_JEQ, refused, 3, 0),
       give(SECCOMP_RET_ALLOW),
       jump(BPF_JEQ, restart, 2, 0),
       jump(BPF_JGT, 400, 0, 2),
@@ -70,9 +73,9 @@ TEST(SeccompFilter, AContainersProfileIsFollowedToItsAnswer) {
   EXPECT_EQ(run_filter(container_profile(SECCOMP_RET_ALLOW), restart), SECCOMP_RET_ALLOW);
   EXPECT_EQ(run_filter(container_profile(not_permitted), restart), not_permitted);
   EXPECT_EQ(run_filter(container_profile(SECCOMP_RET_KILL_THREAD), restart), SECCOMP_RET_KILL_THREAD);
-  EXPECT_EQ(run_filter(container_profile(SECCOMP_RET_ALLOW), 101), not_permitted);
+  EXPECT_EQ(run_filter(container_profile(SECCOMP_RET_ALLOW), refused), not_permitted);
   EXPECT_EQ(run_filter(container_profile(SECCOMP_RET_ALLOW), 0x40000001), not_permitted);
-  EXPECT_EQ(run_filter(container_profile(SECCOMP_RET_ALLOW), 135), std::nullopt);
+  EXPECT_EQ(run_filter(container_profile(SECCOMP_RET_ALLOW), personality), std::nullopt);
   EXPECT_EQ(run_filter(container_profile(SECCOMP_RET_ALLOW), 401), not_permitted);
 }
 

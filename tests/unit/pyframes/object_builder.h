@@ -249,8 +249,8 @@ struct BuiltRuntime {
     thread.namespace_tid = tid;
     thread.outcome = attach::StopOutcome::held;
     thread.registers = attach::Registers{};
-    thread.registers->fs_base = ident;
-    thread.registers->rsp = stack.begin.value;
+    thread.registers->pthread_self = ident;
+    thread.registers->values[attach::stack_pointer_register] = stack.begin.value;
     thread.stack = stack;
     if (word != 0) {
       thread.kernel_wait = attach::KernelWait{};
@@ -273,7 +273,7 @@ struct BuiltRuntime {
       copy.interpreters[0].threads.push_back(std::move(thread));
       state.interpreters[0].threads.emplace_back();
       state.interpreters[0].threads[i].tstate = tstates[i];
-      state.interpreters[0].threads[i].ident = target.threads[i].registers->fs_base;
+      state.interpreters[0].threads[i].ident = target.threads[i].registers->pthread_self;
     }
   }
 

@@ -17,7 +17,7 @@ void match(BuiltRuntime& built) {
   read_thread_ids(reading, built.copy, built.state);
 }
 
-// What glibc has at a thread's fs_base.
+// What glibc has where pthread_self() is.
 void put_pthread(BuiltRuntime& built, std::uint64_t ident, std::uint32_t tid) {
   built.objects.memory().map({Address(ident), 1024});
   built.objects.memory().put(Address(ident), ident);
@@ -32,7 +32,7 @@ TEST(ThreadIds, JoinByFsBaseInAnyPidNamespace) {
   built.add_thread(4002, 0x2000);
   built.target.threads[0].namespace_tid = 7;
   built.target.threads[1].namespace_tid = 8;
-  // A native id that names another thread: fs_base is believed.
+  // A native id that names another thread: pthread_self() is believed.
   built.objects.set(first, fields.native_thread_id, 8);
   built.objects.set(built.runtime.address, built.runtime.layout.runtime.main_thread, 0x1000);
   match(built);
@@ -48,7 +48,7 @@ TEST(ThreadIds, JoinByFsBaseInAnyPidNamespace) {
 TEST(ThreadIds, SayWhenNoThreadBelongsToAState) {
   BuiltRuntime built(tests::table_of("3.8.18"));
   built.add_thread(1, 0x1000);
-  built.target.threads[0].registers->fs_base = 0x5000;
+  built.target.threads[0].registers->pthread_self = 0x5000;
   match(built);
   EXPECT_EQ(built.thread(0).tid, 0);
   EXPECT_EQ(built.thread(0).ident, 0x1000U);
