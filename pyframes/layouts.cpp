@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include "attach/architecture.h"
+
 // What a table does not name is absent: that is what the tables mean by leaving it out.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
@@ -33,7 +35,33 @@ constexpr RuntimeLayout cpython_3_13_0t =
     with_line_data_of(layouts::cpython_3_13_5t, layouts::cpython_3_13_0);
 constexpr RuntimeLayout cpython_3_13_3 = with_line_data_of(layouts::cpython_3_13_0, layouts::cpython_3_13_5);
 
-constexpr std::array rows = {
+// The tables are those of x86-64, and so are all others: what differs on another machine is the size of a
+// pthread_mutex_t. The GIL has two, and what follows it moves: to 3.11 the rest of the runtime, from 3.12 on
+// the end of the interpreter. Compared with DWARF of arm64 builds of 3.9, 3.11, 3.13, 3.14 and 3.15.
+constexpr RuntimeLayout with_mutexes_of(RuntimeLayout layout, std::int32_t bytes) {
+  if (layout.gil.mutex_size == 0) return layout;
+  const std::int32_t more = bytes - layout.gil.mutex_size;
+  layout.gil.mutex_size += more;
+  layout.gil.switch_cond.offset += more;
+  layout.gil.switch_mutex.offset += more;
+  layout.gil.size += 2 * more;
+  const auto move = [more](auto& field) {
+    if (field.exists()) field.offset += 2 * more;
+  };
+  layout.runtime.size += 2 * more;
+  if (layout.runtime.ceval_gil.exists()) {
+    move(layout.runtime.gilstate_tstate_current);
+  } else {
+    layout.interpreter.size += 2 * more;
+    move(layout.interpreter.stoptheworld_requested);
+    move(layout.interpreter.stoptheworld_world_stopped);
+    move(layout.interpreter.stoptheworld_stop_event);
+    move(layout.interpreter.stoptheworld_requester);
+  }
+  return layout;
+}
+
+constexpr std::array tables = {
     LayoutRow{8, 18, release, gil, &layouts::cpython_3_8_18},
     LayoutRow{9, 2, release, gil, &layouts::cpython_3_9_2},
     LayoutRow{9, 2, debug, gil, &layouts::cpython_3_9_2d},
@@ -55,6 +83,20 @@ constexpr std::array rows = {
     LayoutRow{15, 2, debug, gil, &layouts::cpython_3_15_2d},
     LayoutRow{15, 2, release, no_gil, &layouts::cpython_3_15_2t},
 };
+
+constexpr auto layouts_here = [] {
+  std::array<RuntimeLayout, tables.size()> layouts{};
+  for (std::size_t i = 0; i < tables.size(); ++i) {
+    layouts[i] = with_mutexes_of(*tables[i].layout, attach::pthread_mutex_bytes);
+  }
+  return layouts;
+}();
+
+constexpr auto rows = [] {
+  auto rows_here = tables;
+  for (std::size_t i = 0; i < tables.size(); ++i) rows_here[i].layout = &layouts_here[i];
+  return rows_here;
+}();
 
 const LayoutRow* find_row(int minor, int micro, bool wants_debug, bool free_threaded) {
   const LayoutRow* best = nullptr;
