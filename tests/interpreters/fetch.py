@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Gets the interpreters of other Debian suites, unpacked, for the tests: fetch.py [--suite NAME…] [--refresh]
+"""Gets the interpreters of other Debian suites, unpacked, for the tests: fetch.py [--suite NAME…] [--build NAME…] [--refresh]
 
 Neither the host's packages nor its apt state are touched: each suite has an apt state of its own with an
 empty dpkg status (else the host's packages would count as installed), apt checks signatures and hashes,
@@ -9,6 +9,7 @@ run needs neither time nor network. Sources: apt.conf(5), sources.list(5), APT_C
 """
 
 import argparse
+import concurrent.futures
 import contextlib
 import fcntl
 import json
@@ -23,6 +24,7 @@ import time
 import urllib.parse
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import build  # noqa: E402
 import suites  # noqa: E402
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
@@ -260,45 +262,50 @@ def make_tree(suite, work, found_mirrors):
     return tree
 
 
-# --- a free-threaded build --------------------------------------------------------------------------------
-
-CONFIGURE = ["--disable-gil", "--enable-shared=no", "--without-static-libpython", "--without-ensurepip", "--disable-test-modules"]
+# --- what no package has ----------------------------------------------------------------------------------
 
 
-def get_source(suite, minor, work, found_mirrors):
-    """The unpacked source of a suite's python package; apt checks it as it checks the others."""
-    environment = write_apt_state(work / "apt", suite, found_mirrors[0])
-    sources = work / "apt" / "sources.list"
-    sources.write_text(sources.read_text() + sources.read_text().replace("deb ", "deb-src ", 1))
-    run(["apt-get", "update", "--error-on=any"], environment)
-    folder = work / "source"
-    folder.mkdir()
-    run(["apt-get", "source", "--download-only", f"python{minor}"], environment, folder)
-    description = next(folder.glob("*.dsc"))
-    run(["dpkg-source", "--no-check", "-x", str(description), str(folder / "tree")], None, folder)
-    return folder / "tree", re.search(r"_(\d+\.\d+\.\d+)", description.name)[1]
+def get_source(work, found_mirrors):
+    """The unpacked source of the package that is built, and its version; apt checks it as it checks the others."""
+    suite, minor = suites.BUILT_FROM
+    reasons = []
+    for mirror in found_mirrors:
+        environment = write_apt_state(work / "apt", suite, mirror)
+        sources = work / "apt" / "sources.list"
+        sources.write_text(sources.read_text() + sources.read_text().replace("deb ", "deb-src ", 1))
+        folder = work / "source"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        try:
+            run(["apt-get", "update", "--error-on=any"], environment)
+            run(["apt-get", "source", "--download-only", f"python{minor}"], environment, folder)
+        except FetchError as error:
+            reasons.append(str(error))
+            continue
+        description = next(folder.glob("*.dsc"))
+        run(["dpkg-source", "--no-check", "-x", str(description), str(folder / "tree")], None, folder)
+        return folder / "tree", build.version_of(description.name)
+    raise FetchError("no mirror has its source: " + "; ".join(reasons))
 
 
-def build(suite, refresh):
-    """Builds one free-threaded interpreter: about two minutes on two cores. Returns the line that says so."""
-    minor = suites.BUILT[suite]
-    place = pathlib.Path(suites.built_dir(suite))
-    started = time.monotonic()
-    if refresh or suites.read_stamp(place) is None:
-        found_mirrors = mirrors(read_sources("/etc/apt"), host_codename())
+def build_missing(wanted, refresh, tell):
+    """Builds the rows of suites.BUILT that are wanted and not there. Returns how many failed."""
+    rows = [row for row in wanted if refresh or suites.built_version(row) is None]
+    for row in wanted:
+        if row not in rows:
+            tell(f"{row['folder']}: {suites.built_version(row)}")
+    if not rows:
+        return 0
+    found_mirrors = mirrors(read_sources("/etc/apt"), host_codename())
+    try:
         if not found_mirrors:
             raise FetchError("the host's apt sources name no Debian mirror")
-        with tempfile.TemporaryDirectory(prefix=f".{suite}-build-", dir=place.parent) as work:
-            source, version = get_source(suite, minor, pathlib.Path(work), found_mirrors)
-            environment = dict(os.environ, CFLAGS="-g1", LC_ALL="C")
-            # The folder of the build is its place from the start: an interpreter knows its own prefix.
-            shutil.rmtree(place, ignore_errors=True)
-            run(["./configure", f"--prefix={place}", *CONFIGURE], environment, source)
-            run(["make", f"-j{os.cpu_count() or 1}", "all"], environment, source)
-            run(["make", "altinstall"], environment, source)
-            stamp = {"format": suites.TREE_FORMAT, "suite": suite, "version": version, "configure": CONFIGURE}
-            (place / suites.STAMP).write_text(json.dumps(stamp, indent=1) + "\n")
-    return f"{suite}: {suite}-{minor}t ({suites.read_stamp(place)['version']}) built [{time.monotonic() - started:.1f} s]"
+        base = pathlib.Path(suites.base_dir())
+        return build.make_all(rows, lambda work: get_source(work, found_mirrors), base, tell)
+    except (FetchError, OSError) as error:
+        for row in rows:
+            tell(f"{row['folder']}: not built: {error}")
+        return len(rows)
 
 
 def replace(old, new):
@@ -342,30 +349,38 @@ def only_one(base):
         yield
 
 
-def main():
-    parser = argparse.ArgumentParser(description="Gets the interpreters of other Debian suites for the tests.")
-    parser.add_argument("--suite", nargs="+", choices=suites.SUITES, default=list(suites.SUITES))
-    parser.add_argument("--refresh", action="store_true", help="fetch again what is there already")
-    options = parser.parse_args()
+def fetch_all(wanted, refresh, tell):
+    """Brings the suites, one after the other. Returns how many failed."""
     failed = 0
-    with only_one(pathlib.Path(suites.base_dir())):
-        for suite in options.suite:
-            try:
-                print(fetch(suite, options.refresh), flush=True)
-            except FetchError as error:
-                failed += 1
-                print(f"{suite}: can't be had: {error}", file=sys.stderr, flush=True)
-            except FileNotFoundError as error:
-                failed += 1
-                print(f"{suite}: can't be had: {error.filename} is missing here", file=sys.stderr, flush=True)
-        for suite in suites.BUILT:
-            if suite not in options.suite:
-                continue
-            try:
-                print(build(suite, options.refresh), flush=True)
-            except (FetchError, OSError) as error:
-                failed += 1
-                print(f"{suite}: no free-threaded build: {error}", file=sys.stderr, flush=True)
+    for suite in wanted:
+        try:
+            tell(fetch(suite, refresh))
+        except FetchError as error:
+            failed += 1
+            tell(f"{suite}: can't be had: {error}")
+        except FileNotFoundError as error:
+            failed += 1
+            tell(f"{suite}: can't be had: {error.filename} is missing here")
+    return failed
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Gets interpreters for the tests: Debian's suites', and builds.")
+    parser.add_argument("--suite", nargs="+", choices=suites.SUITES, help="these suites, and no builds")
+    parser.add_argument("--build", nargs="+", choices=[row["folder"] for row in suites.BUILT], help="these builds, no suites")
+    parser.add_argument("--refresh", action="store_true", help="get again what is there already")
+    options = parser.parse_args()
+    everything = not options.suite and not options.build
+    rows = [row for row in suites.BUILT if everything or row["folder"] in (options.build or [])]
+    wanted = options.suite or (list(suites.SUITES) if everything else [])
+
+    def tell(line):
+        print(line, flush=True)
+
+    with only_one(pathlib.Path(suites.base_dir())), concurrent.futures.ThreadPoolExecutor(2) as pool:
+        # Suites wait for the network while builds compute.
+        work = [pool.submit(build_missing, rows, options.refresh, tell), pool.submit(fetch_all, wanted, options.refresh, tell)]
+        failed = sum(each.result() for each in work)
     return 1 if failed else 0
 
 

@@ -8,7 +8,7 @@ executable  the interpreter's path inside root
 root        the folder that is the interpreter's /
 
 Looked for: the system's own python3, pyenv's builds, the suites' trees and the
-free-threaded build made by fetch.py, and what
+builds made by fetch.py, and what
 PYTHREADS_EXTRA_PYTHONS names (paths of executables, separated by colons: builds of one's own).
 """
 
@@ -124,27 +124,13 @@ def suite_interpreters():
 
 def built_interpreters():
     found = []
-    for suite, minor in suites.BUILT.items():
-        path = os.path.join(suites.built_dir(suite), "bin", f"python{minor}t")
-        stamp = suites.read_stamp(suites.built_dir(suite))
-        if stamp is not None and os.access(path, os.X_OK):
-            found.append(plain(f"{suite}-{minor}t", path, stamp["version"], False, True))
+    for row in suites.BUILT:
+        version = suites.built_version(row)
+        for name, executable in row["names"].items() if version else ():
+            path = os.path.join(suites.built_dir(row), "bin", executable)
+            if os.access(path, os.X_OK):
+                found.append(plain(name, path, version, False, row["free_threaded"]))
     return found
-
-
-def jit_interpreters(found):
-    """Those of `found` that have the JIT built in and off, once more with it on (3.14 on; PYTHON_JIT in the manual)."""
-    with_jit = []
-    for each in found:
-        if minor_of(each["version"]) < (3, 14):
-            continue
-        asked = [*each["command"], "-ISc", "import sys; raise SystemExit(not sys._jit.is_available())"]
-        if subprocess.run(asked, stderr=subprocess.DEVNULL, timeout=60, check=False).returncode != 0:
-            continue
-        # From 3.15 on it can be made to compile what has run a few times only.
-        command = ["/usr/bin/env", "PYTHON_JIT=1", "PYTHON_JIT_STRESS=1", *each["command"]]
-        with_jit.append({**each, "name": each["name"] + "-jit", "command": command})
-    return with_jit
 
 
 def find_interpreters():

@@ -18,11 +18,34 @@ SUITES = {
     "sid": ("3.14", "3.15"),
 }
 
-# Suites whose source package is built once more, free-threaded, for no package has it; with which minor.
-BUILT = {"trixie": "3.13"}
+# What no package has, built from the source package of BUILT_FROM (build.py). Not all of Debian's mirrors have the
+# sources of sid's 3.14 and 3.15.
+#   folder     where it lies
+#   names      what the tests call it, with its executable in bin/; the second of musl's is static and stripped
+#   configure  what is said to configure; flags to the compiler. -Og takes half the time of -O1.
+BUILT_FROM = ("trixie", "3.13")
+BUILT = (
+    {
+        "folder": "trixie-3.13t",
+        "names": {"trixie-3.13t": "python3.13t"},
+        "free_threaded": True,
+        "musl": False,
+        "configure": ["--disable-gil"],
+        "flags": "-O1 -g1",
+    },
+    {
+        "folder": "trixie-3.13-musl",
+        "names": {"musl-3.13": "python3.13", "static-3.13": "python3.13-static"},
+        "free_threaded": False,
+        "musl": True,
+        "configure": [],
+        "flags": "-Og -g1",
+    },
+)
 
 # Raise it when what lies in a tree changes: older trees are then fetched again.
 TREE_FORMAT = 2
+BUILT_FORMAT = 3
 STAMP = "pythreads-tree.json"
 
 
@@ -39,19 +62,30 @@ def tree_dir(suite):
     return os.path.join(base_dir(), suite)
 
 
-def built_dir(suite):
-    """Where the free-threaded build of a suite's source lies; it runs on the host as it is."""
-    return os.path.join(base_dir(), f"{suite}-free-threaded")
+def built_dir(row):
+    """Where what a row of BUILT says lies; it runs on the host as it is."""
+    return os.path.join(base_dir(), row["folder"])
 
 
-def read_stamp(tree):
-    """What the tree holds, as `fetch.py` noted it at the end; None for a tree that is not whole or is old."""
+def stamped(row):
+    """What of a row decides whether a build is still the one that is wanted."""
+    return {name: row[name] for name in ("names", "configure", "flags")}
+
+
+def built_version(row):
+    """The version of what was built by that row; None if it was not, or by another."""
+    stamp = read_stamp(built_dir(row), BUILT_FORMAT)
+    return stamp["version"] if stamp is not None and stamp.get("row") == stamped(row) else None
+
+
+def read_stamp(tree, wanted=TREE_FORMAT):
+    """What the tree holds, as was noted at the end; None for a tree that is not whole or is old."""
     try:
         with open(os.path.join(tree, STAMP), encoding="utf-8") as file:
             stamp = json.load(file)
     except (OSError, ValueError):
         return None
-    return stamp if stamp.get("format") == TREE_FORMAT else None
+    return stamp if stamp.get("format") == wanted else None
 
 
 def interpreters_in(suite):
