@@ -6,14 +6,17 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import executables  # noqa: E402
 import fetch  # noqa: E402
 import interpreters  # noqa: E402
 import suites  # noqa: E402
 
+RUNNER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "run.py")
 ONE_LINE = """\
 # deb http://old.example/debian bookworm main
 deb-src http://mirror.example/debian bookworm main
@@ -147,14 +150,46 @@ class Found(unittest.TestCase):
                     self.assertEqual(output, f"{process.pid} ['--', '-x']\n")
 
     def test_every_way_to_run_a_tree(self):
+        # A container of one's own needs no privilege where user namespaces are allowed; the others do.
+        privileged = ["pidns", "userns"] * (os.geteuid() == 0)
+        ways = ["loader"] + ["container", "chroot", *privileged] * interpreters.can_make_containers()
         for suite in suites.SUITES:
             for each in suites.interpreters_in(suite):
-                ways = ["loader"] + ["container", "chroot"] * interpreters.can_make_containers()
                 for how in ways:
                     with self.subTest(each["name"], how=how):
-                        runner = os.path.join(os.path.dirname(os.path.abspath(__file__)), "run.py")
-                        told = interpreters.ask([interpreters.SYSTEM_PYTHON, runner, each["name"], "--how", how, "--"])
+                        told = interpreters.ask([interpreters.SYSTEM_PYTHON, RUNNER, each["name"], "--how", how, "--"])
                         self.assertEqual(told, (each["version"], each["debug"], False))
+        print("ways to run a tree:", ", ".join(ways))
+
+    def test_every_file_to_run_it_from(self):
+        for each in self.found:
+            if not each["name"].startswith(("system-", "trixie-", "pyenv-3.12", "static-")):
+                continue
+            for kind in executables.KINDS:
+                if kind == "embedded" and executables.shared_library(each["root"].rstrip("/") + each["executable"], each["root"]) is None:
+                    continue
+                with self.subTest(each["name"], kind=kind), tempfile.TemporaryDirectory() as scratch:
+                    name = each["executable"] if each["root"] == "/" else each["name"]
+                    how = "plain" if each["root"] == "/" else each["how"]
+                    if how == "loader":
+                        continue
+                    command = [interpreters.SYSTEM_PYTHON, RUNNER, name, "--how", how, "--as", kind, "--scratch", scratch, "--"]
+                    self.assert_runs_from(kind, scratch, [*command, "-c", "print(0, flush=True); input()"])
+
+    def assert_runs_from(self, kind, scratch, command):
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            self.assertEqual(process.stdout.readline(), "0\n")
+            deadline = time.monotonic() + executables.SECONDS
+            taken = kind in ("deleted", "replaced", "memfd")
+            while (path := os.readlink(f"/proc/{process.pid}/exe")).endswith(" (deleted)") != taken:
+                self.assertLess(time.monotonic(), deadline, path)
+                time.sleep(0.01)
+            self.assertEqual(path.startswith("/memfd:"), kind == "memfd", path)
+            self.assertEqual(path.startswith(scratch), kind != "memfd", path)
+            self.assertEqual(path.endswith("/uwsgi"), kind == "renamed", path)
+            process.communicate("\n", timeout=60)
+        if kind == "deleted":
+            self.assertEqual(os.listdir(scratch), [])
 
 
 if __name__ == "__main__":

@@ -1,34 +1,46 @@
 #!/usr/bin/python3
-"""Runs an interpreter of a suite's tree: run.py NAME [--how container|chroot|loader] -- arguments…
+"""Runs an interpreter: run.py NAME [--how WAY] [--as KIND --scratch FOLDER] -- arguments…
 
-The process that was started becomes the interpreter (exec, never fork): its pid is the one the caller knows.
+NAME is one of a suite's tree, or the path of an executable of the host. The process that was started becomes the
+interpreter (exec, never fork), but for pidns: its pid is the one the caller knows.
 
+plain      as it is; only a path
 container  a mount namespace of its own and pivot_root. The new root is a tmpfs with the tree's folders
            bound into it, /proc, /dev and /tmp of the host, the tests of this repository and the script's
            folder at the paths that they have outside. /proc/PID/maps shows /usr/bin/…, which is not what
            the host has there: what an attacher sees of a container.
-chroot     the same without pivot_root: maps show the path that leads there from the namespace's root.
+pidns      the same, and a pid namespace: the interpreter is process 1 of it and the only child of the process
+           that was started, and /proc is the namespace's own.
+userns     container, and a user namespace: the interpreter is root there and nobody of the host's (100000).
+chroot     container without pivot_root: maps show the path that leads there from the namespace's root.
 loader     no privilege needed: the tree's own ld.so runs the interpreter, /proc/PID/exe is the loader.
 
-container and chroot need CAP_SYS_ADMIN; a user namespace is tried where it is missing.
-Sources: mount_namespaces(7), pivot_root(2) (the "." over "." form), user_namespaces(7), ld.so(8).
+All but plain and loader need CAP_SYS_ADMIN; a user namespace is tried where it is missing.
+--as runs it from another file (executables.py).
+Sources: mount_namespaces(7), pivot_root(2) (the "." over "." form), pid_namespaces(7), user_namespaces(7), ld.so(8).
 """
 
 import ctypes
 import errno
 import os
+import signal
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import executables  # noqa: E402
 import suites  # noqa: E402
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
 MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
 MNT_DETACH = 2
 SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 
-HOW = ("container", "chroot", "loader")
+PR_SET_PDEATHSIG = 1
+OUTSIDE_ID = 100000  # of the root of `userns`
+
+HOW = ("plain", "container", "pidns", "userns", "chroot", "loader")
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -47,8 +59,12 @@ def mount(source, target, kind=None, flags=0, data=None):
 
 
 def write(path, text):
-    with open(path, "w", encoding="ascii") as file:
-        file.write(text)
+    # Not by open(): its codec is a module, and may lie in a root that is gone.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, text.encode())
+    finally:
+        os.close(descriptor)
 
 
 def enter_mount_namespace():
@@ -64,12 +80,51 @@ def enter_mount_namespace():
     mount(None, "/", flags=MS_REC | MS_PRIVATE)
 
 
+def enter_pid_namespace():
+    """Returns in the child, which is process 1; the parent ends as the child does, and the child with the parent."""
+    checked("unshare of a pid namespace", LIBC.unshare(CLONE_NEWPID))
+    child = os.fork()
+    if child == 0:
+        checked("prctl", LIBC.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0))
+        return
+    status = os.waitpid(child, 0)[1]
+    os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
+
+
+def enter_user_namespace():
+    """Root here, nobody there. Only a process outside may write a map of ids that are not its own."""
+    if os.geteuid() != 0:
+        return  # in one already, for want of privilege
+    parent = os.getpid()
+    unshared, tell = os.pipe()
+    outside = os.fork()
+    if outside == 0:
+        try:
+            os.read(unshared, 1)
+            for name in ("gid_map", "uid_map"):
+                write(f"/proc/{parent}/{name}", f"0 {OUTSIDE_ID} 65536")
+            os._exit(0)
+        finally:
+            os._exit(1)
+    result = LIBC.unshare(CLONE_NEWUSER)
+    os.write(tell, b"x")
+    if os.waitpid(outside, 0)[1] != 0:
+        raise OSError(errno.EPERM, "the maps of a user namespace can't be written here")
+    checked("unshare of a user namespace", result)
+    os.close(unshared)
+    os.close(tell)
+    os.setgroups([])
+    os.setresgid(0, 0, 0)
+    os.setresuid(0, 0, 0)
+
+
 def inside(path, folders):
     return any(path == folder or path.startswith(folder.rstrip("/") + "/") for folder in folders)
 
 
-def build_root(tree, folders):
-    """Mounts a tmpfs over `tree` and fills it. `folders` of the host are seen at their own paths."""
+def build_root(tree, folders, own_proc):
+    """Mounts a tmpfs over `tree` and fills it. `folders` of the host are seen at their own paths; `own_proc`: /proc
+    is a new one, of the pid namespace that this process is in."""
     # Held open, for the tmpfs hides them.
     parts = {}
     links = {}
@@ -98,6 +153,9 @@ def build_root(tree, folders):
         path = tree + folder
         os.makedirs(path, exist_ok=True)
         mount(f"/proc/self/fd/{descriptor}", path, flags=MS_BIND | MS_REC)
+    if own_proc:
+        os.makedirs(tree + "/proc", exist_ok=True)
+        mount("proc", tree + "/proc", "proc")
     for descriptor in [*parts.values(), *outside.values()]:
         os.close(descriptor)
 
@@ -112,9 +170,9 @@ def script_of(arguments):
     return None
 
 
-def run_in_root(interpreter, how, arguments):
+def run_in_root(interpreter, how, executable, scratch, arguments):
     here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    folders = ["/proc", "/dev", "/tmp", here]
+    folders = ["/dev", "/tmp", here] + [scratch] * bool(scratch) + ["/proc"] * (how != "pidns")
     script = script_of(arguments)
     if script is not None:
         arguments[script] = os.path.abspath(arguments[script])
@@ -123,19 +181,23 @@ def run_in_root(interpreter, how, arguments):
 
     tree = interpreter["root"]
     enter_mount_namespace()
-    build_root(tree, folders)
+    if how == "pidns":
+        enter_pid_namespace()
+    build_root(tree, folders, how == "pidns")
     os.chdir(tree)
-    if how == "container":
+    if how == "chroot":
+        os.chroot(".")
+    else:
         number = SYS_PIVOT_ROOT[os.uname().machine]
         checked("pivot_root", LIBC.syscall(ctypes.c_long(number), b".", b"."))
         checked("umount of the old root", LIBC.umount2(b".", MNT_DETACH))
-    else:
-        os.chroot(".")
+    if how == "userns":
+        enter_user_namespace()
     try:
         os.chdir(cwd)
     except OSError:
         os.chdir("/")
-    os.execv(interpreter["executable"], [interpreter["executable"], *arguments])
+    executable.execute(arguments)
 
 
 def find_loader(libraries):
@@ -155,31 +217,53 @@ def run_by_loader(interpreter, arguments):
     os.execv(loader, [*command, *arguments])
 
 
-def main(arguments):
-    name, how = None, "container"
+def parse(arguments):
+    """(name, options), and what is left of `arguments` is the interpreter's; None as name for wrong usage."""
+    name, options = None, {"--how": None, "--as": None, "--scratch": None}
     while arguments:
         argument = arguments.pop(0)
         if argument == "--":
             break
-        if argument == "--how" and arguments:
-            how = arguments.pop(0)
+        if argument in options and arguments:
+            options[argument] = arguments.pop(0)
         elif name is None and not argument.startswith("-"):
             name = argument
         else:
-            name = None
-            break
-    if name is None or how not in HOW:
-        print(f"usage: run.py NAME [--how {'|'.join(HOW)}] -- arguments…", file=sys.stderr)
+            return None, options
+    options["--how"] = options["--how"] or ("plain" if name and name.startswith("/") else "container")
+    known = options["--how"] in HOW and options["--as"] in (None, *executables.KINDS)
+    # Who takes a file away must know the pid; ld.so would be the executable.
+    known = known and not (options["--as"] and (not options["--scratch"] or options["--how"] in ("pidns", "loader")))
+    return name if known else None, options
+
+
+def find(name, how):
+    if name.startswith("/"):
+        return {"name": name, "root": "/", "executable": name} if how == "plain" else None
+    return suites.interpreter(name) if how != "plain" else None
+
+
+def main(arguments):
+    name, options = parse(arguments)
+    if name is None:
+        print(f"usage: run.py NAME [--how {'|'.join(HOW)}] [--as {'|'.join(executables.KINDS)} --scratch FOLDER]"
+              " -- arguments…", file=sys.stderr)  # fmt: skip
         return 2
-    interpreter = suites.interpreter(name)
+    how, kind, scratch = options["--how"], options["--as"], options["--scratch"]
+    interpreter = find(name, how)
     if interpreter is None:
-        print(f"run.py: no interpreter {name} here; fetch.py gets those of Debian's suites", file=sys.stderr)
+        print(f"run.py: no interpreter {name} here to run as {how}; fetch.py gets those of Debian's suites", file=sys.stderr)
         return 2
     try:
         if how == "loader":
             run_by_loader(interpreter, arguments)
-        run_in_root(interpreter, how, arguments)
-    except OSError as error:
+        executable = executables.prepare(kind, interpreter, scratch)
+        if kind in ("deleted", "replaced"):
+            executables.take_away_later(executable, kind)
+        if how == "plain":
+            executable.execute(arguments)
+        run_in_root(interpreter, how, executable, scratch, arguments)
+    except (OSError, executables.subprocess.CalledProcessError) as error:
         print(f"run.py: {name}: {error}", file=sys.stderr)
     return 2
 
