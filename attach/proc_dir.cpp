@@ -17,6 +17,7 @@
 #include <system_error>
 
 #include "attach/proc_parse.h"
+#include "attach/process_tree.h"
 
 namespace pythreads::attach {
 namespace {
@@ -62,12 +63,11 @@ struct TaskFile {
 
 Result<ProcDir> ProcDir::open(pid_t pid) {
   if (pid <= 0) return Error{ErrorCode::no_such_process, "no process has the pid " + std::to_string(pid), {}};
+  if (Result<void> ours = check_proc_is_ours(); !ours) return std::move(ours).error();
   std::string path = "/proc/" + std::to_string(pid);
   ScopedFd folder(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!folder.is_open()) {
     if (errno != ENOENT) return Error{ErrorCode::unreadable, "opening " + path + ": " + reason(errno), {}};
-    if (::access("/proc/self/stat", F_OK) != 0)
-      return Error{ErrorCode::unreadable, "/proc is not mounted here", {}};
     if (::kill(pid, 0) == 0 || errno == EPERM)
       return Error{ErrorCode::not_permitted,
                    "process " + std::to_string(pid) + " exists and /proc hides it from this user (hidepid)",

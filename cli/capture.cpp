@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "attach/attachment.h"
+#include "cli/meant_process.h"
 #include "pyframes/python_reader.h"
 #include "pyframes/redaction.h"
 #include "unwinder/walk.h"
@@ -24,12 +25,14 @@ bool passed(Deadline deadline) {
 }
 
 // A process that ended under us is told apart from one that is not Python.
-attach::Error no_runtime(attach::Error error, const attach::Process& process) {
+attach::Error no_runtime(attach::Error error, const attach::Process& process, Deadline deadline) {
   const std::string name = "process " + std::to_string(process.pid);
   char link[1];
   if (::readlink(("/proc/" + std::to_string(process.pid) + "/exe").c_str(), link, sizeof link) < 0) {
     return {attach::ErrorCode::process_ended, name + " has ended", ""};
   }
+  if (error.code == attach::ErrorCode::not_python)
+    error = point_to_python(std::move(error), process.pid, deadline);
   return std::move(error).within(process.executable.empty() ? name : name + " (" + process.executable + ")");
 }
 
@@ -94,11 +97,11 @@ void walk_native(report::Snapshot& snapshot, attach::Target& target, bool all, b
 
 attach::Result<Capture> capture(pid_t pid, const Options& options, Deadline deadline) {
   attach::Result<attach::Attachment> attachment = attach::Attachment::prepare(pid);
-  if (!attachment) return std::move(attachment).error();
+  if (!attachment) return point_to_inner(std::move(attachment).error(), pid);
   attach::Target& target = attachment->target();
 
   attach::Result<pyframes::Runtime> runtime = pyframes::find_runtime(target);
-  if (!runtime) return no_runtime(std::move(runtime).error(), target.process);
+  if (!runtime) return no_runtime(std::move(runtime).error(), target.process, deadline);
 
   const pyframes::ReadOptions read{.locals = options.locals, .redact = options.redact};
   const attach::HoldOptions hold{

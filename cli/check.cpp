@@ -80,7 +80,9 @@ class Check {
     }();
     if (!looked) {
       checked.failed = true;
-      checked.line = failed_check(checked.pid, looked.error().message);
+      const attach::Error& error = looked.error();
+      checked.line = failed_check(
+          checked.pid, error.hint.empty() ? error.message : error.message + " (" + error.hint + ")");
       failures_.push_back(as_failure(checked.pid, looked.error()));
       return;
     }

@@ -32,6 +32,9 @@ std::string command_line(const doc::Process& process) {
 
 void add_header(const Document& document, const doc::Process& process, TextLines& lines) {
   std::string line = "Process " + std::to_string(process.pid);
+  if (process.namespace_pids && process.namespace_pids->size() > 1) {
+    line += " (" + std::to_string(process.namespace_pids->back()) + " in its pid namespace)";
+  }
   if (process.python) {
     line += ": Python " + process.python->version;
     if (process.python->free_threaded.value_or(false)) line += " free-threaded";

@@ -55,7 +55,7 @@ class ThreadText {
     return lines_.take();
   }
 
-  // "Thread 0x00007f… [name] tid 12"
+  // "Thread 0x00007f… [name] tid 12", ", 3 inside" where the thread has another number in its pid namespace
   static std::string identity(const doc::Thread& thread) {
     std::string text = "Thread";
     if (thread.ident) {
@@ -69,7 +69,10 @@ class ThreadText {
   static std::string short_name(const doc::Thread& thread) {
     const std::optional<std::string>& name = thread.name ? thread.name : thread.os_name;
     return (name ? " [" + shortened(*name) + ']' : "") +
-           (thread.tid ? " tid " + std::to_string(*thread.tid) : "");
+           (thread.tid ? " tid " + std::to_string(*thread.tid) : "") +
+           (thread.tid && thread.namespace_tid && thread.tid != thread.namespace_tid
+                ? ", " + std::to_string(*thread.namespace_tid) + " inside"
+                : "");
   }
 
  private:

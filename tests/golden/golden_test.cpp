@@ -223,6 +223,8 @@ Document every_field() {
   document.source.disturbed.push_back({81, "epoll_wait", "EINTR"});
   doc::Process& process = document.processes[0];
   process.role = "gunicorn worker";
+  process.namespace_pids = {80, 1};
+  for (doc::Thread& thread : process.threads) thread.namespace_tid = *thread.tid - 79;
   process.resources[0].name = "app.lock";
   process.resources[0].detail = {{"unfinished", doc::Number{3}}, {"maxsize", std::monostate()}};
   doc::Wait wait = *process.threads[0].wait;

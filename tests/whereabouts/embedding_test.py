@@ -182,4 +182,4 @@ class Embedding(unittest.TestCase):
 
 if __name__ == "__main__":
     place.program.executable()
-    unittest.main()
+    unittest.main(verbosity=2)

@@ -89,4 +89,4 @@ class Files(unittest.TestCase):
 
 if __name__ == "__main__":
     place.program.executable()
-    unittest.main()
+    unittest.main(verbosity=2)
