@@ -139,8 +139,8 @@ def host_acquire_settings():
     return [line for line in dump.splitlines() if re.match(r'Acquire::.* "[^"]+";$', line)]
 
 
-def write_apt_state(folder, suite, mirror):
-    """An apt state of its own in `folder`; returns the environment that makes apt use it."""
+def write_apt_state(folder, suite, mirror, architecture=None):
+    """An apt state of its own in `folder`, of the host's or another architecture; returns apt's environment."""
     for name in ("lists/partial", "cache/archives/partial", "log"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     (folder / "status").write_text("")
@@ -166,6 +166,8 @@ def write_apt_state(folder, suite, mirror):
         'APT::Sandbox::User "";',
         'Debug::NoLocking "true";',
     ]
+    if architecture:
+        lines += [f'APT::Architecture "{architecture}";', f'APT::Architectures {{ "{architecture}"; }};']
     configuration = folder / "apt.conf"
     configuration.write_text("\n".join(lines) + "\n")
     return dict(os.environ, APT_CONFIG=str(configuration), LC_ALL="C")
@@ -206,11 +208,11 @@ def unpack(archive, tree):
 # --- a suite ----------------------------------------------------------------------------------------------
 
 
-def prepare_apt(work, suite, found_mirrors):
+def prepare_apt(work, suite, found_mirrors, architecture=None):
     """Indexes of `suite` from the first mirror that has it."""
     reasons = []
     for mirror in found_mirrors:
-        environment = write_apt_state(work / "apt", suite, mirror)
+        environment = write_apt_state(work / "apt", suite, mirror, architecture)
         try:
             run(["apt-get", "update", "--error-on=any"], environment)
             return environment
