@@ -95,6 +95,7 @@ void without_cfi_leaf(void);
 void without_cfi_without_frame_pointer(void (*function)(void));
 }
 
+#if defined(__x86_64__)
 asm(R"(
 .text
 .globl without_cfi_with_frame_pointer
@@ -124,6 +125,35 @@ without_cfi_without_frame_pointer:
   ret
 .size without_cfi_without_frame_pointer, .-without_cfi_without_frame_pointer
 )");
+#else
+asm(R"(
+.text
+.globl without_cfi_with_frame_pointer
+.type without_cfi_with_frame_pointer, @function
+without_cfi_with_frame_pointer:
+  stp x29, x30, [sp, #-48]!
+  mov x29, sp
+  blr x0
+  ldp x29, x30, [sp], #48
+  ret
+.size without_cfi_with_frame_pointer, .-without_cfi_with_frame_pointer
+.globl without_cfi_leaf
+.type without_cfi_leaf, @function
+without_cfi_leaf:
+  yield
+  b without_cfi_leaf
+.size without_cfi_leaf, .-without_cfi_leaf
+.globl without_cfi_without_frame_pointer
+.type without_cfi_without_frame_pointer, @function
+without_cfi_without_frame_pointer:
+  str x30, [sp, #-48]!
+  mov x29, #1
+  blr x0
+  ldr x30, [sp], #48
+  ret
+.size without_cfi_without_frame_pointer, .-without_cfi_without_frame_pointer
+)");
+#endif
 
 namespace {
 
@@ -191,13 +221,24 @@ Code make_code(const unsigned char* bytes, std::size_t size) {
   if (page == MAP_FAILED) std::abort();
   std::memcpy(page, bytes, size);
   mprotect(page, 4096, PROT_READ | PROT_EXEC);
+  __builtin___clear_cache(static_cast<char*>(page), static_cast<char*>(page) + size);
   return reinterpret_cast<Code>(page);
 }
 
+#if defined(__x86_64__)
 // push %rbp; mov %rsp, %rbp; call *%rdi; pop %rbp; ret
 constexpr unsigned char code_with_frame_pointer[] = {0x55, 0x48, 0x89, 0xe5, 0xff, 0xd7, 0x5d, 0xc3};
 // push %rbx; mov $1, %ebp; call *%rdi; (never comes back)
 constexpr unsigned char code_without_frame_pointer[] = {0x53, 0xbd, 1, 0, 0, 0, 0xff, 0xd7, 0x0f, 0x0b};
+#else
+// stp x29, x30, [sp, #-16]!; mov x29, sp; blr x0; ldp x29, x30, [sp], #16; ret
+constexpr unsigned char code_with_frame_pointer[] = {0xfd, 0x7b, 0xbf, 0xa9, 0xfd, 0x03, 0x00,
+                                                     0x91, 0x00, 0x00, 0x3f, 0xd6, 0xfd, 0x7b,
+                                                     0xc1, 0xa8, 0xc0, 0x03, 0x5f, 0xd6};
+// stp x19, x30, [sp, #-16]!; mov x29, #1; blr x0; brk #0 (never comes back)
+constexpr unsigned char code_without_frame_pointer[] = {0xf3, 0x7b, 0xbf, 0xa9, 0x3d, 0x00, 0x80, 0xd2,
+                                                        0x00, 0x00, 0x3f, 0xd6, 0x00, 0x00, 0x20, 0xd4};
+#endif
 
 void ready_and_wait() {
   say_ready();

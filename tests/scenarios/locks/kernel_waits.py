@@ -56,7 +56,7 @@ def take_semaphore():
 
 
 def futex():
-    libc.syscall(202, ctypes.byref(word), 128, 0, None)
+    libc.syscall({"x86_64": 202, "aarch64": 98}[os.uname().machine], ctypes.byref(word), 128, 0, None)
 
 
 def nobody_knows():

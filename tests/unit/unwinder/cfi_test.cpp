@@ -11,6 +11,14 @@
 
 #include "unwinder/elf_file.h"
 
+#if defined(__x86_64__)
+#define LIBRARY_FOLDER "/lib/x86_64-linux-gnu"
+#define LOADER "ld-linux-x86-64.so.2"
+#else
+#define LIBRARY_FOLDER "/lib/aarch64-linux-gnu"
+#define LOADER "ld-linux-aarch64.so.1"
+#endif
+
 namespace pythreads::unwinder {
 namespace {
 
@@ -148,9 +156,8 @@ TEST_P(AgainstLibdw, SameRows) {
 }
 
 INSTANTIATE_TEST_SUITE_P(SystemFiles, AgainstLibdw,
-                         testing::Values("/lib/x86_64-linux-gnu/libc.so.6", "/usr/bin/python3",
-                                         "/usr/lib/x86_64-linux-gnu/libstdc++.so.6",
-                                         "/lib64/ld-linux-x86-64.so.2"));
+                         testing::Values(LIBRARY_FOLDER "/libc.so.6", "/usr/bin/python3",
+                                         "/usr" LIBRARY_FOLDER "/libstdc++.so.6", LIBRARY_FOLDER "/" LOADER));
 
 // Bytes at an address, some of them wrong.
 class BytesMemory final : public attach::Memory {
@@ -177,7 +184,7 @@ BytesMemory tables_of(const OpenFile& file) {
 }
 
 TEST(Cfi, CorruptTablesAreErrors) {
-  const OpenFile file = open_file("/lib/x86_64-linux-gnu/libc.so.6");
+  const OpenFile file = open_file(LIBRARY_FOLDER "/libc.so.6");
   ASSERT_TRUE(file.elf);
   BytesMemory memory = tables_of(file);
   const std::vector<std::byte> sound = memory.bytes;
@@ -199,7 +206,7 @@ TEST(Cfi, CorruptTablesAreErrors) {
 }
 
 TEST(Cfi, TablesCutShortAreErrors) {
-  const OpenFile file = open_file("/lib/x86_64-linux-gnu/libc.so.6");
+  const OpenFile file = open_file(LIBRARY_FOLDER "/libc.so.6");
   ASSERT_TRUE(file.elf);
   BytesMemory memory = tables_of(file);
   const std::vector<std::byte> sound = memory.bytes;
@@ -214,7 +221,7 @@ TEST(Cfi, TablesCutShortAreErrors) {
 }
 
 TEST(Cfi, AnAddressThatNoEntryCovers) {
-  const OpenFile file = open_file("/lib/x86_64-linux-gnu/libc.so.6");
+  const OpenFile file = open_file(LIBRARY_FOLDER "/libc.so.6");
   ASSERT_TRUE(file.elf);
   FileMemory memory(*file.elf, 0);
   for (const std::uint64_t at : {0ull, 0x1000ull, 0x7fff'ffffull, ~0ull}) {
