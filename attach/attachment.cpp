@@ -12,6 +12,7 @@
 #include <thread>
 #include <utility>
 
+#include "attach/foreign_program.h"
 #include "attach/fork_origin.h"
 #include "attach/frozen_memory.h"
 #include "attach/futex_wait.h"
@@ -301,6 +302,14 @@ Result<Attachment> Attachment::prepare(pid_t pid) {
     return Error{ErrorCode::not_python,
                  "process " + std::to_string(pid) + " has no memory of its own: it is a thread of the kernel",
                  ""};
+  }
+  if (state->target.modules.empty()) {
+    if (const auto foreign = find_foreign_architecture(state->target.mappings, *state->target.lasting)) {
+      return Error{ErrorCode::unsupported,
+                   "process " + std::to_string(pid) + " is a program for " + *foreign +
+                       ": this pythreads reads " + std::string(architecture_name) + " only",
+                   ""};
+    }
   }
   Process& known = state->target.process;
   if (known.parent_pid) {

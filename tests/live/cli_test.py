@@ -131,6 +131,20 @@ class Cli(unittest.TestCase):
             self.assertEqual(error["pid"], sleep.pid)
             self.assertEqual(state_of(sleep.pid), "S")
 
+    @unittest.skipIf(os.uname().machine != "x86_64", "the other architecture here is made by x86's assembler")
+    def test_program_of_another_architecture(self):
+        with tempfile.TemporaryDirectory() as folder:
+            # pause(), for ever.
+            source = ".globl _start\n_start: mov $29, %eax\nint $0x80\njmp _start\n"
+            subprocess.run(["as", "--32", "-o", f"{folder}/it.o"], input=source, text=True, check=True)
+            subprocess.run(["ld", "-m", "elf_i386", f"{folder}/it.o", "-o", f"{folder}/it"], check=True)
+            try:
+                target = Process(f"{folder}/it")
+            except OSError as error:
+                self.skipTest(f"this kernel runs no 32-bit program: {error}")
+            with target as process:
+                self.assert_failure(69, "unsupported", "dump", str(process.pid), message="a program for 32-bit x86")
+
     def test_kernel_thread(self):
         # kthreadd, where /proc shows the host's; 66 or 65 by what the kernel lets us see.
         try:

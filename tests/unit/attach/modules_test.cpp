@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "attach/foreign_program.h"
 #include "attach/live_files.h"
 #include "attach/live_memory.h"
 #include "attach/proc_dir.h"
@@ -240,6 +241,23 @@ TEST(FindModules, AHeaderThatLiesIsLeftOut) {
     each.change(image);
     EXPECT_TRUE(image.find().empty()) << each.name;
   }
+}
+
+TEST(ForeignArchitecture, IsNamedByTheFirstElfFile) {
+  Image image;
+  image.map(base);
+  EXPECT_FALSE(image.find().empty());
+  EXPECT_EQ(find_foreign_architecture(image.mappings, image.memory), std::nullopt) << "our own";
+  image.header.e_ident[EI_CLASS] = ELFCLASS32;
+  image.header.e_machine = EM_386;
+  image.memory.put(Address(base), image.header);
+  EXPECT_EQ(find_foreign_architecture(image.mappings, image.memory), "32-bit x86");
+  image.header.e_machine = 4711;
+  image.memory.put(Address(base), image.header);
+  EXPECT_EQ(find_foreign_architecture(image.mappings, image.memory), "ELF machine 4711");
+  image.header.e_ident[0] = 'E';
+  image.memory.put(Address(base), image.header);
+  EXPECT_EQ(find_foreign_architecture(image.mappings, image.memory), std::nullopt) << "no ELF file";
 }
 
 TEST(FindModules, NotesAndFramesThatLieAreLeftOutAlone) {
