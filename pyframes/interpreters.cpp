@@ -76,6 +76,11 @@ Result<StructCopy> copy_runtime_struct(const RuntimeLayout& layout, Memory& memo
   std::int64_t size =
       end_of(of.interpreters_head, of.interpreters_main, of.main_thread, of.finalizing, of.initialized,
              of.core_initialized, of.gilstate_tstate_current, of.gc_collecting, of.thread_handles);
+  // Some pages behind all others, and of use without the GIL only.
+  if (layout.free_threaded) {
+    size = std::max(size, end_of(of.stoptheworld_requested, of.stoptheworld_is_global,
+                                 of.stoptheworld_stop_event, of.stoptheworld_requester));
+  }
   // The GIL itself, where it is a part of the runtime.
   if (of.ceval_gil.exists())
     size = std::max<std::int64_t>(size, of.ceval_gil.offset + std::int64_t{layout.gil.size});

@@ -19,6 +19,7 @@
 #include "pyframes/lock_layouts.h"
 #include "pyframes/objects.h"
 #include "pyframes/sync_objects.h"
+#include "pyframes/world_stop.h"
 
 namespace pythreads::pyframes {
 namespace {
@@ -278,31 +279,55 @@ class LockSearch {
   // Free-threaded: suspended threads are parked on their own state; who stops the world waits on its event.
   bool find_world_stop(Sleeper& sleeper, Address addr, const std::string& parked) {
     const auto& thread = layout().thread_state;
-    const auto& of = layout().interpreter;
-    if (!layout().free_threaded) return false;
-    const InterpreterCopy& interpreter = *sleeper.interpreter;
-    const bool suspended =
-        thread.state.exists() &&
-        addr == sleeper.thread->tstate.at() + static_cast<std::uint64_t>(thread.state.offset);
-    const bool requester =
-        of.stoptheworld_stop_event.exists() &&
-        addr == interpreter.interpreter.at() + static_cast<std::uint64_t>(of.stoptheworld_stop_event.offset);
-    if (!suspended && !requester) return false;
-    PySyncObject object;
-    // The stop itself is its requester's; the event that the requester waits for is nobody's.
-    object.address = requester ? addr : interpreter.interpreter.at();
-    object.kind = PySyncKind::stop_the_world;
-    object.owner_field = suspended;
-    const Address by = interpreter.interpreter.pointer(of.stoptheworld_requester).value_or(Address());
-    for (const ThreadCopy& each : interpreter.threads) {
-      if (!suspended || by.is_null() || each.tstate.at() != by) continue;
-      object.owner_ident = each.tstate.get(thread.thread_id);
+    bool global = false;
+    if (is_stop_event(layout(), copy_, *sleeper.interpreter, addr, global)) {
+      wait_for_others(sleeper, addr, parked, global);
+      return true;
     }
-    found(sleeper, *add_sync_object(reading_, std::move(object)), addr,
-          suspended ? "parked-on-own-state" : "parked-on-stop-event",
-          parked + (suspended ? ", which is its own thread state: the world is stopped"
-                              : ", where who stops the world waits for the others"));
+    if (!layout().free_threaded || !thread.state.exists() ||
+        addr != sleeper.thread->tstate.at() + static_cast<std::uint64_t>(thread.state.offset)) {
+      return false;
+    }
+    const std::optional<WorldStop> stop = world_stop(layout(), copy_, *sleeper.interpreter);
+    PySyncObject object;
+    object.kind = PySyncKind::stop_the_world;
+    object.address = stop ? stop->of : sleeper.interpreter->interpreter.at();
+    object.owner_field = true;
+    for (const InterpreterCopy& interpreter : copy_.interpreters) {
+      for (const ThreadCopy& each : interpreter.threads) {
+        if (stop && !stop->requester.is_null() && each.tstate.at() == stop->requester)
+          object.owner_ident = each.tstate.get(thread.thread_id);
+      }
+    }
+    found(sleeper, *add_sync_object(reading_, std::move(object)), addr, "parked-on-own-state",
+          parked + ", which is its own thread state: the world is stopped");
     return true;
+  }
+
+  // The world stands when no thread but the requester is attached. One that sleeps and is attached all the
+  // same is the one to speak of.
+  void wait_for_others(Sleeper& sleeper, Address addr, const std::string& parked, bool global) {
+    const auto& fields = layout().thread_state;
+    constexpr std::int32_t attached = 1;  // _Py_THREAD_ATTACHED
+    const ThreadCopy* last = nullptr;
+    std::size_t count = 0;
+    for (const InterpreterCopy& interpreter : copy_.interpreters) {
+      if (!global && &interpreter != sleeper.interpreter) continue;
+      for (const ThreadCopy& each : interpreter.threads) {
+        if (&each == sleeper.thread || each.tstate.get(fields.state) != attached) continue;
+        ++count;
+        const bool sleeps = each.os_thread != nullptr && each.os_thread->kernel_wait.has_value();
+        if (last == nullptr || sleeps) last = &each;
+      }
+    }
+    PySyncObject object;
+    object.address = addr;
+    object.kind = PySyncKind::stop_event;
+    object.owner_field = true;
+    if (last != nullptr) object.owner_ident = last->tstate.get(fields.thread_id);
+    object.detail.push_back({"attached", static_cast<std::int64_t>(count)});
+    found(sleeper, *add_sync_object(reading_, std::move(object)), addr, "parked-on-stop-event",
+          parked + ", where who stops the world waits for the others");
   }
 
   // Free-threaded: PyObject.ob_mutex, which a critical section takes.

@@ -84,6 +84,11 @@ struct PyException {
   int raised_at_line = 0;  // 0: not known
 };
 
+// Whether a thread state may use Python's objects (PyThreadState.state, 3.13 on): `attached`. With the GIL
+// that is to hold it; free-threaded, many threads are attached at once, and a stop of the world suspends all
+// that are not (Python/pystate.c, stop_the_world, at v3.14.0).
+enum class PyAttachment { detached, attached, suspended, shutting_down };
+
 struct PyThread {
   attach::Address tstate;
   std::int64_t interpreter = 0;
@@ -102,6 +107,7 @@ struct PyThread {
   std::optional<int> recursion_depth;
   bool tracing = false, profiling = false;
   std::optional<std::string> pending_async_exception;  // the type's name
+  std::optional<PyAttachment> attachment;
   bool holds_gil = false;
   bool waits_for_gil = false;  // it sleeps on one of the GIL's own words
   // … to take it. Else it has just given it up, on its way into a call that may block, and waits until

@@ -237,7 +237,7 @@ struct RuntimeLayout {
         py_recursion_remaining;
     IntField tracing, use_tracing;
     PointerField c_tracefunc, c_profilefunc;
-    IntField state;  // 3.13 on: _Py_THREAD_DETACHED 0, ATTACHED 1, SUSPENDED 2
+    IntField state;  // 3.13 on: _Py_THREAD_DETACHED 0, ATTACHED 1, SUSPENDED 2, SHUTTING_DOWN 3
     BitField status_active, status_holds_gil, status_finalizing;  // _status, 3.12 on
     IntField holds_gil;                                           // 3.14 on
     IntField gil_requested;                                       // 3.15 on: it is inside take_gil
@@ -280,6 +280,9 @@ struct RuntimeLayout {
     Field<char> ceval_gil;                 // to 3.11: the _gil_runtime_state itself
     IntField gc_collecting;                // 3.8: gc is the runtime's
     PointerField thread_handles;           // 3.13 on: threads.handles
+    // The stop of all interpreters' threads (fork, for one); each interpreter has one of its own as well.
+    Field<std::uint8_t> stoptheworld_requested, stoptheworld_is_global, stoptheworld_stop_event;
+    PointerField stoptheworld_requester;
   } runtime{};
 
   // struct _gil_runtime_state. `cond` to `switch_mutex` are pthread objects whose whole range is asked.

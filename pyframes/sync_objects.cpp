@@ -221,6 +221,7 @@ class Describer {
       case PySyncKind::pymutex:
       case PySyncKind::object_mutex:
       case PySyncKind::stop_the_world:
+      case PySyncKind::stop_event:
         return;
     }
   }

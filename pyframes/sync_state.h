@@ -35,6 +35,7 @@ enum class PySyncKind {
   pymutex,         // a PyMutex inside nothing that was recognised (3.13 on)
   object_mutex,    // an object's own mutex: a critical section (free-threaded)
   stop_the_world,  // free-threaded: the world's stop, requested by `owner_ident`
+  stop_event,      // free-threaded: what who stops the world waits for; `owner_ident` has not stopped yet
 };
 
 // A fact that one kind alone has, for the document's `detail`: "unfinished", "parties", "state".

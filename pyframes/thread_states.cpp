@@ -1,12 +1,14 @@
 #include "pyframes/thread_states.h"
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <vector>
 
 #include "pyframes/objects.h"
+#include "pyframes/world_stop.h"
 
 namespace pythreads::pyframes {
 namespace {
@@ -49,23 +51,29 @@ pid_t collecting_thread(const RuntimeLayout& layout, const InterpreterCopy& inte
   return 0;
 }
 
-pid_t tid_of(const InterpreterCopy& interpreter, Address tstate) {
-  for (const ThreadCopy& thread : interpreter.threads) {
-    if (thread.tstate.at() == tstate) return thread.os_thread ? thread.os_thread->tid : 0;
+pid_t tid_of(const RuntimeCopy& copy, Address tstate) {
+  for (const InterpreterCopy& interpreter : copy.interpreters) {
+    for (const ThreadCopy& thread : interpreter.threads) {
+      if (thread.tstate.at() == tstate) return thread.os_thread ? thread.os_thread->tid : 0;
+    }
   }
   return 0;
 }
 
-void read_stop_the_world(const RuntimeLayout& layout, const InterpreterCopy& interpreter,
-                         PyInterpreter& state) {
-  if (!layout.free_threaded) return;
-  const std::optional<std::uint8_t> requested =
-      interpreter.interpreter.get(layout.interpreter.stoptheworld_requested);
-  if (!requested) return;
-  state.stop_the_world_requested = *requested != 0;
-  const std::optional<Address> by =
-      interpreter.interpreter.pointer(layout.interpreter.stoptheworld_requester);
-  if (*requested != 0 && by && !by->is_null()) state.stop_the_world_requester = tid_of(interpreter, *by);
+void read_stop_the_world(const RuntimeLayout& layout, const RuntimeCopy& copy,
+                         const InterpreterCopy& interpreter, PyInterpreter& state) {
+  const std::optional<WorldStop> stop = world_stop(layout, copy, interpreter);
+  if (!stop) return;
+  state.stop_the_world_requested = stop->requested;
+  if (!stop->requester.is_null()) state.stop_the_world_requester = tid_of(copy, stop->requester);
+}
+
+std::optional<PyAttachment> attachment(const RuntimeLayout& layout, const StructCopy& tstate) {
+  constexpr std::array words{PyAttachment::detached, PyAttachment::attached, PyAttachment::suspended,
+                             PyAttachment::shutting_down};
+  const std::optional<std::int32_t> state = tstate.get(layout.thread_state.state);
+  if (!state || *state < 0 || *state >= static_cast<std::int32_t>(words.size())) return std::nullopt;
+  return words[static_cast<std::size_t>(*state)];
 }
 
 }  // namespace
@@ -93,12 +101,13 @@ void read_thread_states(Reading& reading, const RuntimeCopy& copy, PyRuntimeStat
     if (collecting) interpreter_state.gc_collecting = *collecting != 0;
     if (interpreter_state.gc_collecting == true)
       interpreter_state.gc_tid = collecting_thread(layout, interpreter);
-    read_stop_the_world(layout, interpreter, interpreter_state);
+    read_stop_the_world(layout, copy, interpreter, interpreter_state);
 
     for (std::size_t j = 0; j < std::min(interpreter.threads.size(), interpreter_state.threads.size()); ++j) {
       const StructCopy& tstate = interpreter.threads[j].tstate;
       PyThread& thread = interpreter_state.threads[j];
       thread.recursion_depth = recursion_depth(layout, tstate);
+      thread.attachment = attachment(layout, tstate);
       thread.tracing = is_set(tstate, layout.thread_state.c_tracefunc);
       thread.profiling = is_set(tstate, layout.thread_state.c_profilefunc);
       const std::optional<Address> async_exc = tstate.pointer(layout.thread_state.async_exc);

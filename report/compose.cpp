@@ -261,6 +261,10 @@ class ProcessComposer {
       constexpr const char* roles[] = {"none", "waits", "holds"};
       thread.gil = roles[static_cast<int>(finding.gil)];
     }
+    if (from.attachment) {
+      constexpr const char* words[] = {"detached", "attached", "suspended", "shutting-down"};
+      thread.attachment = words[static_cast<int>(*from.attachment)];
+    }
     if (from.recursion_depth) {
       thread.recursion_depth = *from.recursion_depth;
     } else {

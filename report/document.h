@@ -175,7 +175,7 @@ struct Thread {
   std::optional<std::string> state;
   std::optional<double> cpu_ms;
   std::optional<Number> unmoved_looks;
-  std::optional<std::string> gil;
+  std::optional<std::string> gil, attachment;
   bool held = false;
   Status status = Status::running;
   std::optional<Exception> exception;

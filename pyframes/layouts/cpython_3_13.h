@@ -130,7 +130,11 @@ inline constexpr RuntimeLayout cpython_3_13_0 = {
                 .finalizing = {608},
                 .initialized = {600},
                 .core_initialized = {596},
-                .thread_handles = {1064}},
+                .thread_handles = {1064},
+                .stoptheworld_requested = {10337},
+                .stoptheworld_is_global = {10339},
+                .stoptheworld_stop_event = {10340},
+                .stoptheworld_requester = {10352}},
     .gil = {.size = 208,
             .last_holder = {8},
             .locked = {16},
@@ -182,6 +186,10 @@ inline constexpr RuntimeLayout cpython_3_13_5d = [] {
   layout.interpreter.stoptheworld_stop_event = {10740};
   layout.interpreter.stoptheworld_requester = {10752};
   layout.runtime.size = 299392;
+  layout.runtime.stoptheworld_requested = {26329};
+  layout.runtime.stoptheworld_is_global = {26331};
+  layout.runtime.stoptheworld_stop_event = {26332};
+  layout.runtime.stoptheworld_requester = {26344};
   return layout;
 }();
 
@@ -310,7 +318,11 @@ inline constexpr RuntimeLayout cpython_3_13_5t = {
                 .finalizing = {608},
                 .initialized = {600},
                 .core_initialized = {596},
-                .thread_handles = {1064}},
+                .thread_handles = {1064},
+                .stoptheworld_requested = {10337},
+                .stoptheworld_is_global = {10339},
+                .stoptheworld_stop_event = {10340},
+                .stoptheworld_requester = {10352}},
     .gil = {.size = 216,
             .enabled = {0},
             .last_holder = {16},

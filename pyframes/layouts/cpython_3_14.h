@@ -131,7 +131,11 @@ inline constexpr RuntimeLayout cpython_3_14_10 = {
                 .finalizing = {784},
                 .initialized = {776},
                 .core_initialized = {772},
-                .thread_handles = {1240}},
+                .thread_handles = {1240},
+                .stoptheworld_requested = {10553},
+                .stoptheworld_is_global = {10555},
+                .stoptheworld_stop_event = {10556},
+                .stoptheworld_requester = {10568}},
     .gil = {.size = 208,
             .last_holder = {8},
             .locked = {16},
@@ -169,6 +173,10 @@ inline constexpr RuntimeLayout cpython_3_14_10d = [] {
   layout.interpreter.stoptheworld_stop_event = {10812};
   layout.interpreter.stoptheworld_requester = {10824};
   layout.runtime.size = 332632;
+  layout.runtime.stoptheworld_requested = {26545};
+  layout.runtime.stoptheworld_is_global = {26547};
+  layout.runtime.stoptheworld_stop_event = {26548};
+  layout.runtime.stoptheworld_requester = {26560};
   return layout;
 }();
 
@@ -300,7 +308,11 @@ inline constexpr RuntimeLayout cpython_3_14_10t = {
                 .finalizing = {784},
                 .initialized = {776},
                 .core_initialized = {772},
-                .thread_handles = {1240}},
+                .thread_handles = {1240},
+                .stoptheworld_requested = {10553},
+                .stoptheworld_is_global = {10555},
+                .stoptheworld_stop_event = {10556},
+                .stoptheworld_requester = {10568}},
     .gil = {.size = 216,
             .enabled = {0},
             .last_holder = {16},

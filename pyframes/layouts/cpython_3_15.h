@@ -134,7 +134,11 @@ inline constexpr RuntimeLayout cpython_3_15_2 = {
                 .finalizing = {912},
                 .initialized = {904},
                 .core_initialized = {900},
-                .thread_handles = {1368}},
+                .thread_handles = {1368},
+                .stoptheworld_requested = {10673},
+                .stoptheworld_is_global = {10675},
+                .stoptheworld_stop_event = {10676},
+                .stoptheworld_requester = {10688}},
     .gil = {.size = 208,
             .last_holder = {8},
             .locked = {16},
@@ -172,6 +176,10 @@ inline constexpr RuntimeLayout cpython_3_15_2d = [] {
   layout.interpreter.stoptheworld_stop_event = {10788};
   layout.interpreter.stoptheworld_requester = {10800};
   layout.runtime.size = 362592;
+  layout.runtime.stoptheworld_requested = {26673};
+  layout.runtime.stoptheworld_is_global = {26675};
+  layout.runtime.stoptheworld_stop_event = {26676};
+  layout.runtime.stoptheworld_requester = {26688};
   return layout;
 }();
 
@@ -306,7 +314,11 @@ inline constexpr RuntimeLayout cpython_3_15_2t = {
                 .finalizing = {912},
                 .initialized = {904},
                 .core_initialized = {900},
-                .thread_handles = {1368}},
+                .thread_handles = {1368},
+                .stoptheworld_requested = {10673},
+                .stoptheworld_is_global = {10675},
+                .stoptheworld_stop_event = {10676},
+                .stoptheworld_requester = {10688}},
     .gil = {.size = 216,
             .enabled = {0},
             .last_holder = {16},

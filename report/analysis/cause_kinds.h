@@ -33,6 +33,7 @@ inline constexpr std::array cause_kinds{
     CauseKind{"resource-exhausted", Verdict::deadlock, cycle_sentence},
     CauseKind{"lost-wakeup", Verdict::deadlock, cycle_sentence},
     CauseKind{"gil-held-in-native", Verdict::stalled, holder_sentence},
+    CauseKind{"world-held-in-native", Verdict::stalled, world_sentence},
     CauseKind{"loop-blocked", Verdict::stalled, loop_sentence},
     CauseKind{"shutdown-blocked", Verdict::stalled, exit_sentence},
     CauseKind{"contention", Verdict::stalled, holder_sentence},

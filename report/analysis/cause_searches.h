@@ -8,7 +8,7 @@ namespace pythreads::report {
 
 void find_knot_causes(CauseList& causes);        // cycles, and groups of which nobody gets out
 void find_gone_owner_causes(CauseList& causes);  // owner-exited, fork-orphan
-void find_gil_causes(CauseList& causes);         // gil-held-in-native
+void find_gil_causes(CauseList& causes);         // gil-held-in-native, world-held-in-native
 void find_loop_causes(CauseList& causes);        // loop-blocked
 void find_holder_causes(CauseList& causes);      // contention
 void find_exit_causes(CauseList& causes);        // shutdown-blocked

@@ -294,6 +294,14 @@ std::string holder_sentence(const ThreadIndex& index, const CauseDraft& cause) {
          " for it";
 }
 
+std::string world_sentence(const ThreadIndex& index, const CauseDraft& cause) {
+  const Node holder = cause.nodes.front();
+  std::string text = "at this moment " + index.label(holder) +
+                     " stays attached to Python inside a native call and " + doing(index, holder, true);
+  if (cause.resource->waiters.empty()) return text;
+  return text + ", while " + index.label(cause.resource->waiters.front()) + " waits for it to stop the world";
+}
+
 std::string loop_sentence(const ThreadIndex& index, const CauseDraft& cause) {
   const Node loop = cause.nodes.front();
   return "at this moment the event loop of " + index.label(loop) + " stands, because its thread " +

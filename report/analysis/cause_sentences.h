@@ -16,6 +16,7 @@ std::string self_sentence(const ThreadIndex& index, const CauseDraft& cause);
 std::string pool_sentence(const ThreadIndex& index, const CauseDraft& cause);
 std::string gone_owner_sentence(const ThreadIndex& index, const CauseDraft& cause);
 std::string holder_sentence(const ThreadIndex& index, const CauseDraft& cause);
+std::string world_sentence(const ThreadIndex& index, const CauseDraft& cause);
 std::string loop_sentence(const ThreadIndex& index, const CauseDraft& cause);
 std::string exit_sentence(const ThreadIndex& index, const CauseDraft& cause);
 

@@ -15,6 +15,7 @@ inline constexpr const char* import_lock_field = "import-lock-owner-field";
 inline constexpr const char* importing = "import-lock-owner-field+importing";
 inline constexpr const char* sem_lock_field = "sem-lock-owner-field";
 inline constexpr const char* world_stopped_by = "stop-the-world-requester";  // free-threaded
+inline constexpr const char* still_attached = "still-attached";              // … which has not stopped yet
 inline constexpr const char* native_mutex = "native-mutex-owner";
 inline constexpr const char* native_rwlock = "native-rwlock-writer";
 inline constexpr const char* gil_holder = "gil-last-holder";
@@ -22,6 +23,7 @@ inline constexpr const char* mentioned = "mentioned";
 
 inline constexpr std::array all{thread_itself,     runs_work_item, rlock_field,    stream_field,
                                 import_lock_field, importing,      sem_lock_field, world_stopped_by,
-                                native_mutex,      native_rwlock,  gil_holder,     mentioned};
+                                still_attached,    native_mutex,   native_rwlock,  gil_holder,
+                                mentioned};
 
 }  // namespace pythreads::report::owner_rule

@@ -92,6 +92,7 @@ class Owners {
       case PySyncKind::module_lock:
       case PySyncKind::sem_lock:
       case PySyncKind::stop_the_world:
+      case PySyncKind::stop_event:
       case PySyncKind::event_loop:
         return find_by_field(index, *object);
       case PySyncKind::lock:
@@ -177,6 +178,9 @@ class Owners {
     } else if (object.kind == PySyncKind::stop_the_world) {
       bear_out(Certainty::certain, owner_rule::world_stopped_by,
                "the world's stop was requested by this thread");
+    } else if (object.kind == PySyncKind::stop_event) {
+      bear_out(Certainty::certain, owner_rule::still_attached,
+               "the world's stop waits for this thread, whose state says that it is attached");
     } else if (object.kind == PySyncKind::module_lock &&
                std::any_of(owner.python->frames.begin(), owner.python->frames.end(), is_import_frame)) {
       bear_out(Certainty::certain, field_rule(object) + "+importing",

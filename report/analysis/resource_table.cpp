@@ -47,6 +47,8 @@ std::string_view resource_kind(PySyncKind kind) {
       return "critical-section";
     case PySyncKind::stop_the_world:
       return "stop-the-world";
+    case PySyncKind::stop_event:
+      return "stop-event";
   }
   return "Lock";
 }

@@ -130,6 +130,10 @@ void find_gil_causes(CauseList& causes) {
                 [](const Resource& resource, const ThreadFinding& owner) {
                   return resource.kind == "GIL" && owner.status != Status::running;
                 });
+    add_holders(causes, "world-held-in-native", process,
+                [](const Resource& resource, const ThreadFinding& owner) {
+                  return resource.kind == "stop-event" && owner.status != Status::running;
+                });
   }
 }
 

@@ -154,10 +154,13 @@ Wait wait_by(const WaitRule& rule, const Facts& facts) {
     }
   }
   if (facts.futex != nullptr && wait.timeout.value_or(false)) wait.ends_in_ms = facts.futex->ends_in_ms;
-  if (rule.fact == WaitFact::gil) {
-    wait.timeout =
-        false;  // its futex calls have a time limit, its loop has none (take_gil, Python/ceval_gil.c)
+  // Their futex calls have a time limit, their loops have none (take_gil, Python/ceval_gil.c;
+  // stop_the_world, Python/pystate.c).
+  if (rule.fact == WaitFact::gil || rule.kind_of_object == pyframes::PySyncKind::stop_event) {
+    wait.timeout = false;
     wait.ends_in_ms.reset();
+  }
+  if (rule.fact == WaitFact::gil) {
     if (!facts.python->gil_evidence.empty()) wait.evidence.text = facts.python->gil_evidence;
   } else if (rule.fact == WaitFact::slept_on && rule.resource == ResourceAt::slept_on) {
     const pyframes::PyLockWait& found = *facts.python->lock_wait;

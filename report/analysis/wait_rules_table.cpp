@@ -106,7 +106,9 @@ constexpr std::array rules{
               "it is parked on a mutex that lies in no object that was recognised"),
 
     by_object("stop-the-world", PySyncKind::stop_the_world, "stop-the-world", Status::blocked,
-              "it is parked until the world that another thread stopped goes on, or until the world stands"),
+              "it is parked until the world that another thread stopped goes on"),
+    by_object("stopping-the-world", PySyncKind::stop_event, "stop-the-world", Status::blocked,
+              "it stops the world, and waits for the threads that have not stopped yet"),
     by_object("critical-section", PySyncKind::object_mutex, "critical-section", Status::blocked,
               "it is parked on an object's own mutex, which a critical section takes"),
     WaitRule{.rule = "condition-reacquire",

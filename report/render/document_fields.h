@@ -207,6 +207,7 @@ void fields(Visitor& visit, T& object) {
   visit("cpu_ms", object.cpu_ms);
   visit("unmoved_looks", object.unmoved_looks);
   visit("gil", object.gil);
+  visit("attachment", object.attachment);
   visit("held", object.held);
   visit("status", object.status);
   visit("exception", object.exception);

@@ -213,6 +213,12 @@ class ThreadText {
                                                : "a thread that is not known";
       return who;
     }
+    if (resource.kind == "stop-event")
+      return "the world to stop" +
+             (resource.owner ? ", but " + node_label(index_, resource.owner->node) + " stays attached" : "");
+    if (resource.kind == "stop-the-world")
+      return "the world to go on" +
+             (resource.owner ? ", which " + node_label(index_, resource.owner->node) + " stopped" : "");
     std::string text = resource_label(resource);
     if (resource.kind == "RLock" && resource.count && *resource.count > 1)
       text += " (taken " + std::to_string(*resource.count) + " times)";

@@ -178,6 +178,7 @@ Document gaps_and_states() {
   pyframes::PyThread& main = app.thread(40, "MainThread").frame("/srv/a.py", 5, "collect").runs().python();
   main.exception = pyframes::PyException{"app.Broken", "cannot open x", "/srv/a.py", 9};
   main.tracing = main.profiling = true;
+  main.attachment = pyframes::PyAttachment::attached;
   main.pending_async_exception = "KeyboardInterrupt";
   main.recursion_depth.reset();
   app.thread(41, "").sleeps_in(SYS_epoll_wait, 4, 0, 64, 1000).python().frames_gap =

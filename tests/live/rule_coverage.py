@@ -10,7 +10,10 @@ import pathlib
 import subprocess
 import sys
 
-FREE_THREADED_ONLY = {"critical-section", "stop-the-world", "stop-the-world-requester"}
+FREE_THREADED_ONLY = {
+    "cause:world-held-in-native", "critical-section", "still-attached", "stop-the-world", "stop-the-world-requester",
+    "stopping-the-world",
+}
 
 
 def main():

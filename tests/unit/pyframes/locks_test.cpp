@@ -315,9 +315,23 @@ TEST_P(ParkedInFreeThreads, TheEventOfAStopIsNotItsRequestersOwn) {
   run(built_);
   ASSERT_TRUE(built_.thread(0).lock_wait);
   EXPECT_EQ(built_.thread(0).lock_wait->rule, "parked-on-stop-event");
-  EXPECT_EQ(slept_on(built_).kind, PySyncKind::stop_the_world);
+  EXPECT_EQ(slept_on(built_).kind, PySyncKind::stop_event);
   EXPECT_EQ(slept_on(built_).owner_ident, std::nullopt);
   EXPECT_NE(slept_on(built_).address, built_.interpreter);
+}
+
+TEST_P(ParkedInFreeThreads, WhoStopsTheWorldWaitsForAThreadThatIsAttached) {
+  const auto& fields = GetParam()->interpreter;
+  const Address other = built_.add_thread(2, 0x2000);
+  objects_.set(other, GetParam()->thread_state.state, 1);
+  park(built_.interpreter + static_cast<std::uint64_t>(fields.stoptheworld_stop_event.offset));
+  run(built_);
+  const std::optional<PyLockWait>& wait = built_.thread(1).lock_wait;
+  ASSERT_TRUE(wait);
+  const PySyncObject* object = find_sync_object(built_.state, wait->object);
+  ASSERT_NE(object, nullptr);
+  EXPECT_EQ(object->kind, PySyncKind::stop_event);
+  EXPECT_EQ(object->owner_ident, 0x2000U);
 }
 
 TEST_P(ParkedInFreeThreads, ASuspendedThreadWaitsForWhoStopsTheWorld) {
@@ -330,6 +344,9 @@ TEST_P(ParkedInFreeThreads, ASuspendedThreadWaitsForWhoStopsTheWorld) {
   objects_.set(entry, fields.addr,
                built_.tstates[1] + static_cast<std::uint64_t>(GetParam()->thread_state.state.offset));
   objects_.set(built_.interpreter, GetParam()->interpreter.stoptheworld_requester, requester);
+  objects_.memory().put<std::uint8_t>(
+      built_.interpreter + static_cast<std::uint64_t>(GetParam()->interpreter.stoptheworld_requested.offset),
+      1);
   run(built_);
   const std::optional<PyLockWait>& wait = built_.thread(1).lock_wait;
   ASSERT_TRUE(wait);

@@ -92,6 +92,8 @@ std::vector<Case> cases() {
        }},
       {"stop-the-world", "stop-the-world", Status::blocked, false,
        asleep_on(pyframes::PySyncKind::stop_the_world)},
+      {"stopping-the-world", "stop-the-world", Status::blocked, false,
+       asleep_on(pyframes::PySyncKind::stop_event)},
       {"critical-section", "critical-section", Status::blocked, false,
        asleep_on(pyframes::PySyncKind::object_mutex)},
       {"condition-reacquire", "rlock", Status::blocked, false, reacquires(rlock(0x7000, 12))},
