@@ -65,7 +65,7 @@ Bytecode decode(const OpcodeTable& table, const std::vector<std::uint8_t>& bytes
     argument = argument << 8 | bytes[i + 1];
     if (begin < 0) begin = at;
     if (op == Op::extended_arg) continue;
-    code.instructions.push_back({begin, at, op, argument});
+    code.instructions.push_back({begin, at, op, *opcode, argument});
     argument = 0;
     begin = -1;
     // An executor stands for a backward jump, which has a cache, or for the RESUME at the start, which has
@@ -96,6 +96,7 @@ class CallFinder {
 
   // The method that is called here, if it is one.
   std::optional<std::size_t> step(const Instruction& each) {
+    if (table_.methods_are_attributes) follow_stack(each);
     switch (each.op) {
       case Op::load_fast:
         begin(Expression::Root::variable, each.argument);
@@ -116,9 +117,11 @@ class CallFinder {
         const std::uint32_t index = each.argument >> table_.attribute_shift;
         if (table_.attribute_shift > 0 && (each.argument & 1U) != 0) {
           add_method(index, each);
-        } else if (current_.root != Expression::Root::none) {
-          current_.attributes.push_back(index);
+          break;
         }
+        if (current_.root == Expression::Root::none) break;
+        if (table_.methods_are_attributes) open_if_telling(index, each);
+        current_.attributes.push_back(index);
         break;
       }
       case Op::load_method:
@@ -138,30 +141,57 @@ class CallFinder {
 
   std::optional<std::size_t> called(const Instruction& each) {
     if (open_.empty()) return std::nullopt;
-    const std::optional<std::size_t> place = open_.back();
+    // What a call gives lies where the function lay.
+    if (table_.methods_are_attributes && open_.back().depth != depth_) return std::nullopt;
+    const std::optional<std::size_t> place = open_.back().place;
     open_.pop_back();
     if (place) found_[*place].call = each.at;
     return place;
   }
 
   void add_method(std::uint32_t index, const Instruction& each) {
+    open_.push_back({find_telling(index, each), depth_});
+    current_ = {};
+  }
+
+  void open_if_telling(std::uint32_t index, const Instruction& each) {
+    const std::optional<std::size_t> place = find_telling(index, each);
+    if (place) open_.push_back({place, depth_});
+  }
+
+  std::optional<std::size_t> find_telling(std::uint32_t index, const Instruction& each) {
     const std::string name = name_of_code(reading_, code_, index);
     const bool telling =
         std::find(telling_methods.begin(), telling_methods.end(), name) != telling_methods.end();
-    std::optional<std::size_t> place;
-    if (telling && current_.root != Expression::Root::none && found_.size() < max_calls) {
-      place = found_.size();
-      found_.push_back({std::move(current_), name, each.at, -1});
-    }
-    open_.push_back(place);
-    current_ = {};
+    if (!telling || current_.root == Expression::Root::none || found_.size() >= max_calls)
+      return std::nullopt;
+    found_.push_back({current_, name, each.at, -1});
+    return found_.size() - 1;
+  }
+
+  // How deep the value stack is after the instruction, counted from anywhere. A method that is taken off
+  // without being called, or that one way of a branch loads, is given up.
+  void follow_stack(const Instruction& each) {
+    const std::int8_t effect = table_.stack_effects[each.opcode];
+    if (effect == unknown_effect || each.op == Op::branch || each.op == Op::jump_forward)
+      return open_.clear();
+    depth_ += effect + std::int64_t{table_.stack_effects_per_unit[each.opcode]} * each.argument;
+    const std::int64_t kept = each.op == Op::call ? depth_ : depth_ - 1;
+    const bool grows = effect > 0 && each.op != Op::call;
+    while (!open_.empty() && !grows && open_.back().depth > kept) open_.pop_back();
   }
 
   Reading& reading_;
   Address code_;
   const OpcodeTable& table_;
   Expression current_;
-  std::vector<std::optional<std::size_t>> open_;  // methods that were looked up and not called yet
+  // Methods that were looked up and not called yet. `depth` is that of the stack with the method on top.
+  struct Open {
+    std::optional<std::size_t> place;
+    std::int64_t depth = 0;
+  };
+  std::vector<Open> open_;
+  std::int64_t depth_ = 0;
   std::vector<MethodCall> found_;
 };
 

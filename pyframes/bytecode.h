@@ -2,7 +2,7 @@
 // and where it stands. Specialised and instrumented instructions are what they were made from; inline caches
 // are stepped over. Where what monitoring replaced can't be read (instrumentation.h), nothing behind it can
 // be told, and that is said (`whole`). Sources: Include/opcode.h, Lib/opcode.py, Python/instrumentation.c at
-// v3.8.0 to v3.15.0.
+// v3.6.0 to v3.15.0.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +21,7 @@ struct Instruction {
   std::int64_t offset = 0;  // in bytes; of the first EXTENDED_ARG, if there are any
   std::int64_t at = 0;      // of the instruction itself
   Op op = Op::other;
+  std::uint8_t opcode = 0;
   std::uint32_t argument = 0;
 };
 

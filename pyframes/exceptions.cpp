@@ -83,6 +83,10 @@ class ExceptionReader {
 
   // Null: none is being handled.
   Result<Address> find_handled(const StructCopy& tstate) {
+    if (layout_.thread_state.exc_value.exists()) {
+      const Address value = tstate.pointer(layout_.thread_state.exc_value).value_or(Address());
+      return value.is_null() || !is_exception(value) ? Address() : value;
+    }
     std::optional<Address> item = tstate.pointer(layout_.thread_state.exc_info);
     if (!item) return Error{ErrorCode::unreadable, "the layout does not tell where it is", ""};
     for (int depth = 0; depth < max_handlers && !item->is_null(); ++depth) {

@@ -3,8 +3,8 @@
 // The message is what str() gives as far as `args` tells it without running code: one argument's text, a
 // tuple's repr, and what OSError, KeyError, UnicodeError and exception groups make of theirs; a class with a
 // __str__ of its own may say something else. Where it was raised is the innermost entry of its traceback.
-// Sources: Python/errors.c (_PyErr_GetTopmostException), Objects/exceptions.c, Python/traceback.c at v3.8.0
-// to v3.15.0.
+// Sources: Python/errors.c (_PyErr_GetTopmostException; 3.6: PyErr_GetExcInfo), Objects/exceptions.c,
+// Python/traceback.c at v3.8.0 to v3.15.0.
 #pragma once
 
 #include "pyframes/python_state.h"

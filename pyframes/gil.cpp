@@ -25,6 +25,18 @@ std::optional<Address> gil_address(const Reading& reading, const InterpreterCopy
   return reading.runtime.address + static_cast<std::uint64_t>(layout.runtime.ceval_gil.offset);
 }
 
+// What of it is read, which is less than all, and need not lie in one struct (runtime_places.h).
+std::vector<attach::Range> gil_parts(const RuntimeLayout& layout, Address gil) {
+  std::vector<attach::Range> parts;
+  const auto add = [&](auto field, std::uint64_t size) {
+    if (field.exists()) parts.push_back({gil + static_cast<std::uint64_t>(field.offset), size});
+  };
+  add(layout.gil.enabled, sizeof(std::int32_t));
+  add(layout.gil.last_holder, sizeof(std::uint64_t));
+  add(layout.gil.locked, sizeof(std::int32_t));
+  return parts;
+}
+
 enum class GilWord { none, cond, mutex, switch_cond, switch_mutex };
 
 GilWord find_gil_word(const RuntimeLayout& layout, Address gil, Address word) {
@@ -80,14 +92,17 @@ void read_gil_of(Reading& reading, const RuntimeCopy& copy, const InterpreterCop
   const RuntimeLayout& layout = reading.layout();
   const std::optional<Address> address = gil_address(reading, interpreter);
   if (!address) {
-    interpreter_state.gil_gap = "the layout does not tell where the GIL is";
+    interpreter_state.gil_gap = layout.runtime_in_variables
+                                    ? "its symbols, which alone tell where the GIL is, are stripped"
+                                    : "the layout does not tell where the GIL is";
     return;
   }
   if (address->is_null()) {
     interpreter_state.gil_gap = "the interpreter has no GIL yet";
     return;
   }
-  const attach::Result<StructCopy> fields = StructCopy::read(reading.memory, *address, layout.gil.size);
+  const attach::Result<StructCopy> fields =
+      StructCopy::read_parts(reading.memory, *address, gil_parts(layout, *address));
   if (!fields) {
     interpreter_state.gil_gap = "the GIL could not be read: " + fields.error().message;
     return;
@@ -150,12 +165,12 @@ void read_gil_of(Reading& reading, const RuntimeCopy& copy, const InterpreterCop
 }  // namespace
 
 void fetch_gil(Reading& reading, const RuntimeCopy& copy) {
-  const std::int32_t size = reading.layout().gil.size;
-  if (size <= 0) return;
   std::vector<attach::Range> ranges;
   for (const InterpreterCopy& interpreter : copy.interpreters) {
     const std::optional<Address> address = gil_address(reading, interpreter);
-    if (address && !address->is_null()) ranges.push_back({*address, static_cast<std::uint64_t>(size)});
+    if (!address || address->is_null()) continue;
+    const std::vector<attach::Range> parts = gil_parts(reading.layout(), *address);
+    ranges.insert(ranges.end(), parts.begin(), parts.end());
   }
   reading.memory.prefetch(ranges);
 }

@@ -13,6 +13,16 @@ using attach::Result;
 
 constexpr std::size_t most_interpreters = 10'000;
 
+// Where each of these fields lies that exists.
+template <typename... T>
+std::vector<attach::Range> parts_of(Address at, Field<T>... fields) {
+  std::vector<attach::Range> parts;
+  ((fields.exists() ? parts.push_back({at + static_cast<std::uint64_t>(fields.offset), sizeof(T)})
+                    : static_cast<void>(0)),
+   ...);
+  return parts;
+}
+
 // The end of the furthest of these fields; 0 if none exists.
 template <typename... T>
 std::int64_t end_of(Field<T>... fields) {
@@ -73,6 +83,11 @@ void copy_threads(Reading& reading, InterpreterCopy& interpreter, std::unordered
 
 Result<StructCopy> copy_runtime_struct(const RuntimeLayout& layout, Memory& memory, Address runtime) {
   const auto& of = layout.runtime;
+  if (layout.runtime_in_variables) {
+    return StructCopy::read_parts(
+        memory, runtime,
+        parts_of(runtime, of.interpreters_head, of.main_thread, of.finalizing, of.gc_collecting));
+  }
   std::int64_t size =
       end_of(of.interpreters_head, of.interpreters_main, of.main_thread, of.finalizing, of.initialized,
              of.core_initialized, of.gilstate_tstate_current, of.gc_collecting, of.thread_handles);
@@ -141,7 +156,10 @@ void read_interpreters(Reading& reading, const RuntimeCopy& copy, PyRuntimeState
   for (const InterpreterCopy& from : copy.interpreters) {
     PyInterpreter interpreter;
     interpreter.address = from.interpreter.at();
-    interpreter.id = from.interpreter.get(layout.interpreter.id).value_or(0);
+    // To 3.6 they have no number; the newest stands first.
+    const auto older = static_cast<std::int64_t>(copy.interpreters.size() - state.interpreters.size() - 1);
+    interpreter.id =
+        layout.interpreter.id.exists() ? from.interpreter.get(layout.interpreter.id).value_or(0) : older;
     interpreter.main = main ? *main == interpreter.address : interpreter.id == 0;
     interpreter.finalizing = is_set(from.interpreter, layout.interpreter.finalizing) ||
                              is_set(from.interpreter, layout.interpreter.finalizing_flag);

@@ -13,6 +13,8 @@
 #include "pyframes/layouts/cpython_3_13.h"
 #include "pyframes/layouts/cpython_3_14.h"
 #include "pyframes/layouts/cpython_3_15.h"
+#include "pyframes/layouts/cpython_3_6.h"
+#include "pyframes/layouts/cpython_3_7.h"
 #include "pyframes/layouts/cpython_3_8.h"
 #include "pyframes/layouts/cpython_3_9.h"
 #pragma GCC diagnostic pop
@@ -62,6 +64,8 @@ constexpr RuntimeLayout with_mutexes_of(RuntimeLayout layout, std::int32_t bytes
 }
 
 constexpr std::array tables = {
+    LayoutRow{6, 15, release, gil, &layouts::cpython_3_6_15},
+    LayoutRow{7, 16, release, gil, &layouts::cpython_3_7_16},
     LayoutRow{8, 18, release, gil, &layouts::cpython_3_8_18},
     LayoutRow{9, 2, release, gil, &layouts::cpython_3_9_2},
     LayoutRow{9, 2, debug, gil, &layouts::cpython_3_9_2d},
@@ -98,6 +102,9 @@ constexpr auto rows = [] {
   return rows_here;
 }();
 
+// Before, Py_DEBUG meant Py_TRACE_REFS: each object begins with two pointers more (bpo-36465).
+constexpr int first_with_one_object_head = 8;
+
 const LayoutRow* find_row(int minor, int micro, bool wants_debug, bool free_threaded) {
   const LayoutRow* best = nullptr;
   for (const LayoutRow& row : rows) {
@@ -116,7 +123,9 @@ std::span<const LayoutRow> layout_rows() {
 const RuntimeLayout* find_layout(const PyVersion& version, bool is_debug, bool free_threaded) {
   if (version.major != 3) return nullptr;
   const LayoutRow* row = find_row(version.minor, version.micro, is_debug, free_threaded);
-  if (row == nullptr && is_debug) row = find_row(version.minor, version.micro, false, free_threaded);
+  const bool is_alike = version.minor >= first_with_one_object_head;
+  if (row == nullptr && is_debug && is_alike)
+    row = find_row(version.minor, version.micro, false, free_threaded);
   return row == nullptr ? nullptr : row->layout;
 }
 

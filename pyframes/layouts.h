@@ -5,7 +5,8 @@
 // than itself, or the oldest of its minor version. What changed between two builds that were read, and is
 // known by the sources alone, has rows of its own. Debug builds (Py_DEBUG) differ from release builds only in
 // the tails of PyInterpreterState and _PyRuntimeState; where no debug build was read, the release's table
-// stands. A free-threaded build never takes the table of one with the GIL: its objects have a longer head.
+// stands, but for 3.6 and 3.7, whose debug builds have a longer object head and are not read. A free-threaded
+// build never takes the table of one with the GIL: its objects have a longer head.
 //
 // The tables are constants; nobody owns them. Include/internal/ at the tag that each table's `source` names.
 #pragma once

@@ -44,7 +44,9 @@ struct ManagerRow {
 };
 constexpr std::array manager_rows{
     ManagerRow{"_GeneratorContextManagerBase", "contextlib", ManagerKind::generator},
+    ManagerRow{"_GeneratorContextManager", "contextlib", ManagerKind::generator},  // to 3.6
     ManagerRow{"_BaseExitStack", "contextlib", ManagerKind::exit_stack},
+    ManagerRow{"ExitStack", "contextlib", ManagerKind::exit_stack},  // to 3.6
     ManagerRow{"_ModuleLockManager", "importlib._bootstrap", ManagerKind::module_lock},
     ManagerRow{"_ModuleLockManager", "_frozen_importlib", ManagerKind::module_lock},
     ManagerRow{"SemLock", "multiprocessing.synchronize", ManagerKind::semaphore_between_processes},
@@ -200,20 +202,23 @@ class Managers {
     return held;
   }
 
-  // (is_sync, callback): the callback of enter_context is a method of the manager, that of callback() a
-  // closure over what was given.
+  // (is_sync, callback), to 3.6 the callback alone. The callback of enter_context is a method of the manager,
+  // that of callback() a closure over what was given. To 3.7 enter_context's is a closure too, over the
+  // manager and its `__exit__`.
   std::vector<ManagedLock> of_exit_stack(Address manager, int depth) {
     const std::optional<Address> callbacks = attribute(manager, "_exit_callbacks");
     if (!callbacks) return {};
     std::vector<ManagedLock> held;
     for (const Address entry : deque_items(reading_, *callbacks, max_callbacks)) {
-      const Result<Items> pair = read_tuple(layout(), reading_.memory, entry, 2);
-      if (!pair || pair->items.size() != 2) continue;
+      const Address callback = callback_of(entry);
+      const std::vector<Address> closure = closure_of(reading_, callback);
       std::vector<ManagedLock> locks;
-      if (const std::optional<BoundMethod> exit = read_bound_method(reading_, pair->items[1])) {
+      if (const std::optional<BoundMethod> exit = read_bound_method(reading_, callback)) {
         locks = locks_of(exit->self, depth + 1);
+      } else if (closure.size() == 2 && code_name_of(callback) == "_exit_wrapper") {
+        locks = locks_of(closure.front(), depth + 1);  // cm, cm_exit: by the alphabet
       } else {
-        for (const Address cell : closure_of(reading_, pair->items[1])) {
+        for (const Address cell : closure) {
           const std::optional<BoundMethod> released = read_bound_method(reading_, cell);
           if (released && released->name == "release") locks = locks_of(released->self, depth + 1);
         }
@@ -227,6 +232,19 @@ class Managers {
       }
     }
     return held;
+  }
+
+  Address callback_of(Address entry) {
+    const Result<std::uint64_t> flags = object_flags(layout(), reading_.memory, entry);
+    if (!flags || (*flags & type_flag::tuple_subclass) == 0) return entry;
+    const Result<Items> pair = read_tuple(layout(), reading_.memory, entry, 2);
+    return pair && pair->items.size() == 2 ? pair->items[1] : entry;
+  }
+
+  std::string code_name_of(Address function) {
+    if (!layout().function.func_code.exists()) return {};
+    const Result<Address> code = reading_.memory.read_address(function + at(layout().function.func_code));
+    return code ? code_name(reading_, *code) : std::string();
   }
 
   // ---- a program's own class

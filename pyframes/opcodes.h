@@ -12,7 +12,7 @@ namespace pythreads::pyframes {
 
 struct Opcodes {
   int minor = 0;
-  // Begins the handler of a `with` block, from 3.11 after PUSH_EXC_INFO. WITH_CLEANUP_START in 3.8.
+  // Begins the handler of a `with` block, from 3.11 after PUSH_EXC_INFO. WITH_CLEANUP_START to 3.8.
   std::uint8_t with_except_start = 0;
   // To 3.10: what opens a `with` block, and the type of the block that it pushes. 0 from 3.11 on.
   std::uint8_t setup_with = 0, setup_async_with = 0, setup_finally = 0;
@@ -22,7 +22,9 @@ struct Opcodes {
   bool keeps_manager = false;
 };
 
-inline constexpr std::array<Opcodes, 8> opcode_rows{{
+inline constexpr std::array<Opcodes, 10> opcode_rows{{
+    {6, 81, 143, 154, 122, 144, false},
+    {7, 81, 143, 154, 122, 144, false},
     {8, 81, 143, 154, 122, 144, false},
     {9, 49, 143, 154, 122, 144, false},
     {10, 49, 143, 154, 122, 144, false},
@@ -63,8 +65,16 @@ struct OpcodeTable {
   std::array<std::uint8_t, 256> caches{};              // words of inline cache that follow
   std::uint8_t global_shift = 0, attribute_shift = 0;  // bits of the argument below the name's index
 
+  // To 3.6 a method is looked up as any attribute is, and its call is found by where it lies on the value
+  // stack.
+  bool methods_are_attributes = false;
+  std::array<std::int8_t, 256> stack_effects{};           // dis.stack_effect of an argument of 0
+  std::array<std::int8_t, 256> stack_effects_per_unit{};  // and how much more for each unit of the argument
+
   Op kind(std::uint8_t opcode) const { return static_cast<Op>(kinds[opcode]); }
 };
+
+inline constexpr std::int8_t unknown_effect = 127;
 
 // Null for a version whose opcodes are not known.
 const OpcodeTable* find_opcode_table(const PyVersion& version);

@@ -26,8 +26,11 @@ using attach::Module;
 using attach::Result;
 using attach::Target;
 
-constexpr int oldest_minor = 8;
 constexpr int attempts = 3;  // the target runs: a dict may change under the reader
+
+std::string oldest_version() {
+  return "3." + std::to_string(layout_rows().front().minor);
+}
 
 // "python3.9", "libpython3.9.so.1.0", "python3.9d" → 9; -1 where the name doesn't tell.
 int minor_in_name(std::string_view path) {
@@ -45,8 +48,18 @@ Error unsupported(std::string message) {
   return Error{ErrorCode::unsupported, std::move(message), ""};
 }
 
+std::string older_than_all() {
+  return "a CPython older than " + oldest_version() + ", which can't be read";
+}
+
 std::string spoken(const PyVersion& version, bool free_threaded) {
   return "CPython " + to_string(version) + (free_threaded ? " (free-threaded)" : "");
+}
+
+void lay_over_places(const RuntimeCandidate& candidate, RuntimeLayout& layout) {
+  if (!candidate.places) return;
+  layout.runtime = candidate.places->runtime;
+  layout.gil = candidate.places->gil;
 }
 
 // The table for a version, with what the target itself tells laid over it.
@@ -70,6 +83,7 @@ Result<Runtime> choose_layout(Memory& memory, const RuntimeCandidate& candidate,
   if (table == nullptr)
     return unsupported(spoken(version, free_threaded) + " can't be read: its layout is not known");
   runtime.layout = *table;
+  lay_over_places(candidate, runtime.layout);
   if (!has_debug_offsets) return runtime;
 
   std::vector<std::byte> bytes(debug_offsets_size(version.minor));
@@ -110,14 +124,24 @@ Result<Runtime> verify(Memory& memory, Runtime runtime, const RuntimeCandidate& 
   return runtime;
 }
 
+bool has_interpreter(Memory& memory, const RuntimeCandidate& candidate) {
+  const PointerField head = candidate.places->runtime.interpreters_head;
+  const Result<Address> interpreter =
+      memory.read_address(candidate.runtime + static_cast<std::uint64_t>(head.offset));
+  return interpreter && !interpreter->is_null();
+}
+
 // Nothing names the version: the tables are tried, the one that the module's name tells first.
 Result<Runtime> try_tables(Memory& memory, const RuntimeCandidate& candidate) {
   int named = minor_in_name(candidate.module->path);
-  if (named >= 0 && named < oldest_minor)
-    return unsupported("CPython 3." + std::to_string(named) + " can't be read: 3.8 is the oldest");
+  if (named >= 0 && named < layout_rows().front().minor) {
+    return unsupported("CPython 3." + std::to_string(named) + " can't be read: " + oldest_version() +
+                       " is the oldest");
+  }
   std::vector<LayoutRow> rows;
   for (const LayoutRow& row : layout_rows()) {
-    if (!row.debug && !row.free_threaded) rows.push_back(row);
+    if (row.debug || row.free_threaded) continue;
+    if (row.layout->runtime_in_variables == candidate.places.has_value()) rows.push_back(row);
   }
   std::stable_sort(rows.begin(), rows.end(), [&](const LayoutRow& a, const LayoutRow& b) {
     return (a.minor == named) > (b.minor == named);
@@ -129,11 +153,15 @@ Result<Runtime> try_tables(Memory& memory, const RuntimeCandidate& candidate) {
     runtime.version.major = 3;
     runtime.version.minor = row.minor;
     runtime.layout = *row.layout;
+    lay_over_places(candidate, runtime.layout);
     Result<Runtime> verified = verify(memory, std::move(runtime), candidate, false);
     if (verified) return verified;
     if (!first_error) first_error = verified.error();
   }
   if (!first_error) return unsupported("no layout is known");
+  // Nothing else tells what an older one is.
+  if (candidate.places && named < 0 && has_interpreter(memory, candidate))
+    return unsupported(older_than_all());
   return *std::move(first_error);
 }
 
@@ -223,7 +251,7 @@ class RunningRuntimes {
   Result<Runtime> choose() && {
     if (running_.empty()) {
       if (first_error_) return *std::move(first_error_);
-      if (search_.saw_older()) return unsupported("a CPython older than 3.8, which can't be read");
+      if (search_.saw_older()) return unsupported(older_than_all());
       return Error{ErrorCode::not_python, "no CPython was found in the process", ""};
     }
     std::size_t busiest = 0;

@@ -6,6 +6,7 @@
 // the symbol `Py_Version` (3.11 on), else the table by which `sys.hexversion` reads as that table's version.
 // Several copies may be mapped (ctypes maps the executable again, dlmopen a library): one whose `sys` can be
 // read is running. Where several run, the one with the most threads is read, and the others are named.
+// Before 3.7 there is no _PyRuntime: runtime_places.h.
 #pragma once
 
 #include <string>
@@ -20,7 +21,7 @@
 namespace pythreads::pyframes {
 
 struct Runtime {
-  attach::Address address;  // of _PyRuntime
+  attach::Address address;  // of _PyRuntime, or of the lowest variable of what it became
   PyVersion version;
   bool debug = false;
   bool free_threaded = false;

@@ -86,6 +86,8 @@ struct RuntimeLayout {
   AttributeStyle attribute_style = AttributeStyle::dict_offset;
   bool tagged_stackrefs =
       false;  // 3.14 on: the words of localsplus and f_executable are _PyStackRef, low bits are tags
+  bool runtime_in_variables =
+      false;                   // to 3.6: no _PyRuntime, but variables of several files (runtime_places.h)
   bool free_threaded = false;  // Py_GIL_DISABLED: the longer object head
   std::int32_t first_shim_owner =
       0;  // _PyInterpreterFrame.owner from this value on: no Python frame. 0: there are none
@@ -227,7 +229,8 @@ struct RuntimeLayout {
     PointerField frame, cframe, current_frame, base_frame;
     Field<std::uint64_t> thread_id, native_thread_id, id;
     PointerField datastack_chunk, datastack_top;
-    PointerField exc_info;  // → _PyErr_StackItem
+    PointerField exc_info;   // 3.7 on: → _PyErr_StackItem
+    PointerField exc_value;  // to 3.6: what is being handled, in the thread state itself
     PointerField curexc_value,
         current_exception;  // being raised: curexc_* to 3.11, current_exception from 3.12
     PointerField curexc_type, curexc_traceback;
@@ -270,15 +273,16 @@ struct RuntimeLayout {
     PointerField stoptheworld_requester;
   } interpreter{};
 
+  // _PyRuntime; no table of a version without it has fields of it, nor of the GIL (runtime_places.h).
   struct {
     std::int32_t size;
     PointerField interpreters_head, interpreters_main;
-    Field<std::uint64_t> main_thread;  // ident of the main thread
+    Field<std::uint64_t> main_thread;  // ident of the main thread; 3.7: ceval.pending.main_thread
     PointerField finalizing;
     IntField initialized, core_initialized;
     PointerField gilstate_tstate_current;  // to 3.11
     Field<char> ceval_gil;                 // to 3.11: the _gil_runtime_state itself
-    IntField gc_collecting;                // 3.8: gc is the runtime's
+    IntField gc_collecting;                // to 3.8: gc is the runtime's
     PointerField thread_handles;           // 3.13 on: threads.handles
     // The stop of all interpreters' threads (fork, for one); each interpreter has one of its own as well.
     Field<std::uint8_t> stoptheworld_requested, stoptheworld_is_global, stoptheworld_stop_event;

@@ -66,7 +66,8 @@ std::optional<RuntimeCandidate> RuntimeSearch::exported(const Module& module) {
     saw_older_ = saw_older_ || found[older_symbol] || found[any_symbol];
     return std::nullopt;
   }
-  RuntimeCandidate candidate{.module = &module, .runtime = found[runtime_symbol]->address, .version = {}};
+  RuntimeCandidate candidate{
+      .module = &module, .runtime = found[runtime_symbol]->address, .version = {}, .places = {}};
   if (found[version_symbol]) candidate.version = found[version_symbol]->address;
   return candidate;
 }
@@ -75,7 +76,7 @@ std::optional<RuntimeCandidate> RuntimeSearch::in_file(const Module& module) {
   const Result<ModuleSymbols> symbols =
       attach::read_symbols(module, *target_.files, symbol_names, {".PyRuntime"});
   if (!symbols || symbols->found.size() != symbol_names.size() || symbols->sections.size() != 1)
-    return std::nullopt;
+    return in_variables(module);
   RuntimeCandidate candidate;
   candidate.module = &module;
   if (symbols->found[version_symbol]) candidate.version = symbols->found[version_symbol]->address;
@@ -87,8 +88,20 @@ std::optional<RuntimeCandidate> RuntimeSearch::in_file(const Module& module) {
     candidate.runtime = symbols->sections[0]->begin;
     return candidate;
   }
-  saw_older_ = saw_older_ || symbols->found[older_symbol] || symbols->found[any_symbol];
-  return std::nullopt;
+  if (!symbols->found[older_symbol] && !symbols->found[any_symbol]) return std::nullopt;
+  saw_older_ = true;
+  return in_variables(module);
+}
+
+// By the file's symbols; of what is exported, where there is no file.
+std::optional<RuntimeCandidate> RuntimeSearch::in_variables(const Module& module) {
+  const std::vector<std::string_view>& names = runtime_variable_names();
+  const Result<ModuleSymbols> symbols = attach::read_symbols(module, *target_.files, names, {});
+  std::optional<RuntimePlaces> places = find_runtime_places(
+      *target_.memory, symbols ? symbols->found : attach::find_exports(module, *target_.memory, names));
+  if (!places) return std::nullopt;
+  return RuntimeCandidate{
+      .module = &module, .runtime = places->address, .version = {}, .places = std::move(places)};
 }
 
 std::vector<RuntimeCandidate> RuntimeSearch::in_data(const Module& module) {
@@ -96,7 +109,7 @@ std::vector<RuntimeCandidate> RuntimeSearch::in_data(const Module& module) {
   auto add = [&](Address runtime) {
     auto same = [&](const RuntimeCandidate& known) { return known.runtime == runtime; };
     if (found.size() < most_candidates && std::none_of(found.begin(), found.end(), same))
-      found.push_back({.module = &module, .runtime = runtime, .version = {}});
+      found.push_back({.module = &module, .runtime = runtime, .version = {}, .places = {}});
   };
   constexpr std::size_t overlap = std::max(debug_offsets_header_size, interpreter_list_size);
   const InterpreterLists lists(target_);

@@ -2,11 +2,12 @@
 // `sys` was read (runtime.h).
 //
 // Three ways, the surest first. What a module exports is asked of memory alone. The file's .symtab and the
-// section `.PyRuntime` (3.10 on) tell of an executable that exports nothing. Where neither is there (stripped
-// of its section headers too, or the file is out of reach) the writable data are searched: for the cookie of
-// _Py_DebugOffsets (3.13 on), and for what only a list of interpreters looks like (before): `struct
-// pyinterpreters` {mutex, head, main, next_id} of Include/internal/pycore_runtime.h, 3.8 to 3.12, whose
-// interpreters lead to thread states that point back.
+// section `.PyRuntime` (3.10 on) tell of an executable that exports nothing, and .symtab alone of all that an
+// older one has instead (runtime_places.h). Where neither is there (stripped of its section headers too, or
+// the file is out of reach) the writable data are searched: for the cookie of _Py_DebugOffsets (3.13 on), and
+// for what only a list of interpreters looks like (before): `struct pyinterpreters` {mutex, head, main,
+// next_id} of Include/internal/pycore_runtime.h, 3.8 to 3.12, whose interpreters lead to thread states that
+// point back.
 #pragma once
 
 #include <optional>
@@ -15,6 +16,7 @@
 #include "attach/address.h"
 #include "attach/modules.h"
 #include "attach/target.h"
+#include "pyframes/runtime_places.h"
 
 namespace pythreads::pyframes {
 
@@ -22,6 +24,7 @@ struct RuntimeCandidate {
   const attach::Module* module = nullptr;
   attach::Address runtime;
   std::optional<attach::Address> version;  // of Py_Version (3.11 on)
+  std::optional<RuntimePlaces> places;     // to 3.6, where there is no _PyRuntime
 };
 
 class RuntimeSearch {
@@ -39,10 +42,12 @@ class RuntimeSearch {
   // Several, for that something looks like it proves nothing. Bounded over all modules together.
   std::vector<RuntimeCandidate> in_data(const attach::Module& module);
 
-  // A CPython without `_PyRuntime` was seen.
+  // A CPython was seen of which nothing was found.
   bool saw_older() const { return saw_older_; }
 
  private:
+  std::optional<RuntimeCandidate> in_variables(const attach::Module& module);
+
   attach::Target& target_;
   std::vector<const attach::Module*> modules_;
   std::uint64_t left_to_scan_;

@@ -5,6 +5,7 @@
 // zero. Whether a version has a field is asked of the layout (`field.exists()`).
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -36,6 +37,26 @@ class StructCopy {
     std::vector<std::byte> bytes(static_cast<std::size_t>(size));
     attach::Result<void> done = memory.read(at, bytes);
     if (!done) return std::move(done).error();
+    return StructCopy(at, std::move(bytes));
+  }
+
+  // The same of a struct of which only `parts` matter; what lies between them is not read, and 0.
+  static attach::Result<StructCopy> read_parts(attach::Memory& memory, attach::Address at,
+                                               const std::vector<attach::Range>& parts) {
+    std::uint64_t size = 0;
+    for (const attach::Range& part : parts) {
+      if (part.begin < at || part.begin - at >= max_size || part.size > max_size - (part.begin - at))
+        return attach::Error{attach::ErrorCode::corrupt, "a struct whose parts lie too far apart", ""};
+      size = std::max(size, part.begin - at + part.size);
+    }
+    std::vector<std::byte> bytes(static_cast<std::size_t>(size));
+    memory.prefetch(parts);
+    for (const attach::Range& part : parts) {
+      const auto offset = static_cast<std::size_t>(part.begin - at);
+      attach::Result<void> done =
+          memory.read(part.begin, std::span(bytes).subspan(offset, static_cast<std::size_t>(part.size)));
+      if (!done) return std::move(done).error();
+    }
     return StructCopy(at, std::move(bytes));
   }
 

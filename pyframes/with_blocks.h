@@ -1,12 +1,12 @@
 // The `with` blocks that are open in a frame, and the manager of each: what the interpreter itself would
 // unwind.
 //
-// To 3.10 the frame's block stack has a block for each, whose handler begins with WITH_EXCEPT_START (3.8:
+// To 3.10 the frame's block stack has a block for each, whose handler begins with WITH_EXCEPT_START (to 3.8:
 // WITH_CLEANUP_START), and `__exit__` lies below the block's level. From 3.11 on the exception table tells
 // the handler of the instruction that the frame is at; if it is a with's, `__exit__` lies below the handler's
 // depth; the handler itself may be covered by the next outer one, and so outwards. A block is there only
 // after `__enter__` has returned: a thread that waits in `with lock:` does not have it open. Sources:
-// Python/ceval.c at v3.8.0 to v3.10.0, Objects/exception_handling_notes.txt at v3.11.0, Python/codegen.c
+// Python/ceval.c at v3.6.0 to v3.10.0, Objects/exception_handling_notes.txt at v3.11.0, Python/codegen.c
 // (codegen_with_inner) at v3.14.0.
 #pragma once
 

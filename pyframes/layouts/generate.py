@@ -109,6 +109,7 @@ STRUCTS = {
         {
             "interpreters_head": ["interpreters.head"],
             "interpreters_main": ["interpreters.main"],
+            "main_thread": ["main_thread", "ceval.pending.main_thread"],
             "finalizing": ["_finalizing", "finalizing"],
             "gilstate_tstate_current": ["gilstate.tstate_current"],
             "ceval_gil": ["ceval.gil"],
@@ -155,6 +156,8 @@ WIDTHS = {
 # Which tables there are. Each file has one whole table, of the first build, and what differs from it in the
 # others. (version, debug, free-threaded)
 TABLES = {
+    "3.6": [("3.6.15", False, False)],
+    "3.7": [("3.7.16", False, False)],
     "3.8": [("3.8.18", False, False)],
     "3.9": [("3.9.18", False, False), ("3.9.2", False, False), ("3.9.2", True, False)],
     "3.10": [("3.10.13", False, False)],
@@ -272,6 +275,7 @@ def traits(version, answer):
         "entry_style": "EntryStyle::" + entry_style,
         "attribute_style": "AttributeStyle::" + attribute_style,
         "tagged_stackrefs": "_PyStackRef" in localsplus.get("type", ""),
+        "runtime_in_variables": "runtime" not in fields,
         "free_threaded": "ob_refcnt" not in fields["object"] and "ob_refcnt_full" not in fields["object"],
         "first_shim_owner": min(owners, default=0),
     }

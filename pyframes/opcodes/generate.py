@@ -2,7 +2,8 @@
 """Writes the table of one minor version's opcodes, as far as the readers know them: generate.py > cpython_3_N.h
 
 Run by the interpreter that the table is of. What an instruction is (specialised and instrumented forms are what they
-were made from), and how many words of inline cache follow it. tests/layouts/opcode_test.py compares every table with
+were made from), how many words of inline cache follow it, and, where methods are looked up as attributes, what it does
+to the depth of the value stack. tests/layouts/opcode_test.py compares every table with
 every interpreter found.
 """
 
@@ -58,6 +59,33 @@ KINDS = {
 EVENTS = {"INSTRUMENTED_LINE": "line_event", "INSTRUMENTED_INSTRUCTION": "instruction_event"}
 
 
+UNKNOWN_EFFECT = 127  # opcodes.h
+
+
+def stack_effects(opmap):
+    """(effect with an argument of 0, more for each unit of it), by opcode."""
+    effects, slopes = [UNKNOWN_EFFECT] * 256, [0] * 256
+    for name, number in opmap.items():
+        try:
+            if number < opcode.HAVE_ARGUMENT:
+                effects[number] = dis.stack_effect(number)
+                continue
+            if name == "CALL_FUNCTION_EX":  # the argument is a flag
+                effects[number] = dis.stack_effect(number, 0)
+                slopes[number] = dis.stack_effect(number, 1) - effects[number]
+                continue
+            one, two, three = (dis.stack_effect(number, argument) for argument in (1, 2, 3))
+        except ValueError:
+            continue
+        if three - two == two - one:
+            effects[number], slopes[number] = one - (two - one), two - one
+    return effects, slopes
+
+
+def rows(values):
+    return ["        " + ", ".join(map(str, values[start : start + 16])) + "," for start in range(0, 256, 16)]
+
+
 def main():
     opmap = {name: number for name, number in getattr(dis, "_all_opmap", opcode.opmap).items() if number < 256}
     opmap.update({name: number for name, number in opcode.opmap.items() if number < 256})
@@ -96,16 +124,19 @@ def main():
     names = ["other", "extended_arg", "load_fast", "load_fast_pair", "load_global", "load_name", "load_deref", "load_attr",
              "load_method", "call", "nop", "jump_forward", "jump_backward", "branch", "reraise", "executor",
              "line_event", "instruction_event", "drop"]
-    for start in range(0, 256, 16):
-        lines.append("        " + ", ".join(str(names.index(each)) for each in kinds[start : start + 16]) + ",")
-    lines += ["    },", "    .caches = {"]
-    for start in range(0, 256, 16):
-        lines.append("        " + ", ".join(map(str, words[start : start + 16])) + ",")
+    lines += rows([names.index(each) for each in kinds])
+    lines += ["    },", "    .caches = {", *rows(words)]
     # From 3.11 on the index of a global's name is shifted by a bit, from 3.12 on an attribute's too.
     lines += [
         "    },",
         f"    .global_shift = {1 if minor >= 11 else 0},",
         f"    .attribute_shift = {1 if minor >= 12 else 0},",
+    ]
+    if "LOAD_METHOD" not in opmap and minor < 12:
+        effects, slopes = stack_effects(opmap)
+        lines += ["    .methods_are_attributes = true,", "    .stack_effects = {", *rows(effects)]
+        lines += ["    },", "    .stack_effects_per_unit = {", *rows(slopes), "    },"]
+    lines += [
         "};",
         "// clang-format on",
         "",

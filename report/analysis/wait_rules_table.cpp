@@ -127,6 +127,8 @@ constexpr std::array rules{
     by_frames("idle-worker", {worker}, "idle", Status::idle, 0, "work_queue", idle_worker),
     by_frames("idle-worker", {waits, {"queue", "get"}, worker}, "idle", Status::idle, 2, "work_queue",
               idle_worker),
+    by_frames("idle-worker-of-pool", {waits, {"queue", "get"}, {"multiprocessing.pool", "worker"}}, "idle",
+              Status::idle, 1, "self", idle_worker),
     WaitRule{.rule = "idle-worker-of-pool",
              .fact = slept_on,
              .kind_of_object = PySyncKind::simple_queue,
@@ -155,6 +157,9 @@ constexpr std::array rules{
 
     by_frames("thread-shutdown", {{{"threading", "_wait_for_tstate_lock"}, {"threading", "_shutdown"}}},
               "shutdown", Status::blocked, 0, "self", at_exit),
+    by_frames("thread-shutdown",
+              {{{"threading", "_wait_for_tstate_lock"}, {"threading", "join"}, {"threading", "_shutdown"}}},
+              "shutdown", Status::blocked, 1, "self", at_exit),
     by_frames("thread-shutdown", {{{"threading", "join"}, {"threading", "_shutdown"}}}, "shutdown",
               Status::blocked, 0, "self", at_exit),
     WaitRule{.rule = "thread-shutdown",

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Finds every CPython from 3.8 on that this machine can run: interpreters.py prints them as a JSON list.
+"""Finds every CPython from 3.6 on that this machine can run: interpreters.py prints them as a JSON list.
 
 Each entry: name, version, debug, free_threaded, how, command, executable, root.
 how         plain (started directly), container or loader (see run.py)
@@ -23,7 +23,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import run  # noqa: E402
 import suites  # noqa: E402
 
-OLDEST = (3, 8)
+OLDEST = (3, 6)
 SYSTEM_PYTHON = "/usr/bin/python3"
 ASK = (
     "import sys, sysconfig; print('.'.join(map(str, sys.version_info[:3])),"

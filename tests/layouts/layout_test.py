@@ -109,7 +109,10 @@ class Tables(unittest.TestCase):
 
     def test_which_row_a_version_gets(self):
         expected = {
+            ("3.6.0", False): "CPython v3.6.15",
+            ("3.7.17", False): "CPython v3.7.16",
             ("3.8.0", False): "CPython v3.8.18",
+            ("3.8.10", True): "CPython v3.8.18",
             ("3.9.7", False): "CPython v3.9.2",
             ("3.9.19", False): "CPython v3.9.18",
             ("3.9.19", True): "CPython v3.9.2 (debug build)",
@@ -126,9 +129,12 @@ class Tables(unittest.TestCase):
                 table = committed_layout(version, False, False)
                 self.assertEqual(table["line_data.original_opcode"] >= 0, in_one_size)
         self.assertIsNone(committed_layout("3.12.1", False, True))
-        for version in ("2.7.18", "3.7.16", "3.16.0", "4.8.0"):
+        for version in ("2.7.18", "3.5.10", "3.16.0", "4.8.0"):
             with self.subTest(version):
                 self.assertIsNone(committed_layout(version, False, False))
+        for version in ("3.6.15", "3.7.16"):  # Py_DEBUG has a longer object head to 3.7
+            with self.subTest(version, what="debug build"):
+                self.assertIsNone(committed_layout(version, True, False))
 
 
 def flat_of(version):

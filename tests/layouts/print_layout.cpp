@@ -45,6 +45,7 @@ void print_layout(const RuntimeLayout& layout) {
   print_size("traits", "line_table", static_cast<int>(layout.line_table));
   print_size("traits", "entry_style", static_cast<int>(layout.entry_style));
   print_size("traits", "attribute_style", static_cast<int>(layout.attribute_style));
+  print_size("traits", "runtime_in_variables", layout.runtime_in_variables);
   print_size("traits", "tagged_stackrefs", layout.tagged_stackrefs);
   print_size("traits", "free_threaded", layout.free_threaded);
   print_size("traits", "first_shim_owner", layout.first_shim_owner);

@@ -36,10 +36,23 @@ async def iterates():
         pass
 
 
-@contextlib.asynccontextmanager
-async def managed():
-    yield
-    await blocks()
+class Managed:
+    async def __aenter__(self):
+        pass
+
+    async def __aexit__(self, *details):
+        await blocks()
+
+
+if hasattr(contextlib, "asynccontextmanager"):  # new in 3.7
+
+    @contextlib.asynccontextmanager
+    async def managed():
+        yield
+        await blocks()
+
+else:
+    managed = Managed
 
 
 async def leaves_block():
@@ -64,7 +77,7 @@ def steps_by_hand():
 
 
 def run(function):
-    asyncio.run(function())
+    scene.run_loop(function())
 
 
 async def main():
@@ -85,4 +98,4 @@ async def loop_waits():
 for each in (outer, iterates, leaves_block, gathers, loop_waits):
     scene.thread(run, each, name=each.__name__)
 scene.thread(steps_by_hand, name="steps_by_hand")
-asyncio.run(main())
+scene.run_loop(main())

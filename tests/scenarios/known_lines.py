@@ -99,6 +99,10 @@ WAYS = [
 ]
 
 
+if not hasattr(queue, "SimpleQueue"):  # new in 3.7
+    WAYS.remove(gets_simple)
+
+
 def main():
     lines = {}
     for way in WAYS:

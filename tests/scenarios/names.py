@@ -48,11 +48,19 @@ FUNCTION_NAMES = {
 }
 
 
+def with_name(code, name):
+    if hasattr(code, "replace"):  # new in 3.8
+        return code.replace(co_name=name)
+    fields = "argcount kwonlyargcount nlocals stacksize flags code consts names varnames filename name firstlineno lnotab"
+    values = {field: getattr(code, "co_" + field) for field in fields.split()}
+    return types.CodeType(*{**values, "name": name}.values(), code.co_freevars, code.co_cellvars)
+
+
 def renamed(name):
     def plain():
         os.read(scene.NEVER, 1)
 
-    code = plain.__code__.replace(co_name=name)
+    code = with_name(plain.__code__, name)
     if hasattr(code, "co_qualname"):
         code = code.replace(co_qualname="Outer." + name)
     return types.FunctionType(code, globals(), name, None, plain.__closure__)

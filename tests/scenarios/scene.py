@@ -9,7 +9,7 @@ The truth comes from two places that know nothing of each other: frame objects (
 `faulthandler`, which walks CPython's structures in C. Who compares expects both to agree on what faulthandler
 shows: 100 threads, 100 frames of each, names cut at 500 characters.
 
-Runs on 3.8 and later.
+Runs on 3.6 and later.
 """
 
 import faulthandler
@@ -43,6 +43,22 @@ def _die_with_parent():
 _die_with_parent()
 
 
+def _own_native_id():
+    return int(os.readlink("/proc/thread-self").rsplit("/", 1)[1])
+
+
+def _set_ident(self):
+    self._ident = threading.get_ident()
+    self.native_id = _own_native_id()
+
+
+if not hasattr(threading, "get_native_id"):  # new in 3.8; nothing of this stays on a thread's stack
+    threading.get_native_id = _own_native_id
+    threading.Thread.native_id = None
+    threading.Thread._set_ident = _set_ident
+    threading.main_thread().native_id = os.getpid()
+
+
 def note_thread():
     """Tells the calling thread's native id to the truth. `thread` does it; threads started otherwise call it."""
     _native_ids[threading.get_ident()] = threading.get_native_id()
@@ -57,6 +73,17 @@ def thread(target, *args, name=None, daemon=True):
     started.start()
     _native_ids[started.ident] = started.native_id
     return started
+
+
+def run_loop(coroutine):
+    """asyncio.run, which is new in 3.7."""
+    import asyncio
+
+    if hasattr(asyncio, "run"):
+        return asyncio.run(coroutine)
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    return loop.run_until_complete(coroutine)
 
 
 def line(mark, file=None):

@@ -14,6 +14,14 @@
 
 namespace pythreads::tests {
 
+// The layout as a reader gets it: to 3.6 no table tells where the runtime's variables are, but their symbols.
+inline pyframes::RuntimeLayout with_runtime(pyframes::RuntimeLayout layout) {
+  if (!layout.runtime_in_variables) return layout;
+  layout.runtime.size = 64;
+  layout.runtime.interpreters_head = {8};
+  return layout;
+}
+
 class PythonHeap : public ObjectBuilder {
  public:
   explicit PythonHeap(const pyframes::RuntimeLayout& layout) : ObjectBuilder(layout) {

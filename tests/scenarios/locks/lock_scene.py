@@ -15,6 +15,7 @@ import scene  # noqa: E402
 
 NEVER = scene.NEVER
 line = scene.line
+run_loop = scene.run_loop
 thread_count = 0
 _waits = []
 _holds = []

@@ -10,10 +10,10 @@ def run():
         return 1
 
     async def outer():
-        loop = asyncio.get_running_loop()
+        loop = asyncio.get_event_loop()
         asyncio.run_coroutine_threadsafe(inner(), loop).result()
 
-    asyncio.run(outer())
+    scene.run_loop(outer())
 
 
 one = scene.thread(run)

@@ -112,10 +112,14 @@ def by_hand():
         generated.release()
 
 
+# New in 3.7.
+nothing = contextlib.nullcontext(elsewhere) if hasattr(contextlib, "nullcontext") else contextlib.ExitStack()
+
+
 def hold():
     with slots, derived, of_class, nested, by_hand(), contextlib.ExitStack() as stack:
         stack.enter_context(contextlib.ExitStack()).enter_context(aliased)
-        with balanced, with_inside, contextlib.nullcontext(elsewhere), contextlib.suppress(KeyError):
+        with balanced, with_inside, nothing, contextlib.suppress(KeyError):
             scene.rest()
 
 

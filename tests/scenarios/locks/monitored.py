@@ -23,7 +23,8 @@ class Guard:
 
 
 def trace(frame, event, argument):
-    frame.f_trace_opcodes = True
+    if hasattr(frame, "f_trace_opcodes"):  # new in 3.7
+        frame.f_trace_opcodes = True
     return trace
 
 

@@ -10,7 +10,7 @@ full = queue.LifoQueue(maxsize=1)
 full.put(1)
 unfinished = queue.PriorityQueue()
 unfinished.put(1)
-simple = queue.SimpleQueue()
+simple = queue.SimpleQueue() if hasattr(queue, "SimpleQueue") else None  # new in 3.7
 
 
 def get():
@@ -37,5 +37,6 @@ scene.waits(scene.thread(get), "queue-get", empty, None, name="empty")
 scene.waits(scene.thread(get_timed), "queue-get", empty, None, timeout=True)
 scene.waits(scene.thread(put), "queue-put", full, None, name="full")
 scene.waits(scene.thread(join), "queue-join", unfinished, None, name="unfinished")
-scene.waits(scene.thread(get_simple), "queue-get", simple, None, name="simple")
+if simple:
+    scene.waits(scene.thread(get_simple), "queue-get", simple, None, name="simple")
 scene.tell("waiting", absent=["deadlock", "possible-deadlock", "stalled"])

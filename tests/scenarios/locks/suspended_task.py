@@ -33,7 +33,7 @@ async def run():
 
 
 def main():
-    asyncio.run(run())
+    scene.run_loop(run())
 
 
 looping = scene.thread(main)

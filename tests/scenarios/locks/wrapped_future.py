@@ -14,7 +14,7 @@ def run():
         future.add_done_callback(lambda _: asyncio.get_event_loop())
         future.result()
 
-    asyncio.run(outer())
+    scene.run_loop(outer())
 
 
 def work():

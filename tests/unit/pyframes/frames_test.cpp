@@ -36,7 +36,7 @@ std::string two_lines(LineTable form) {
 
 class Frames : public testing::TestWithParam<LayoutRow> {
  protected:
-  Frames() : heap(*GetParam().layout), layout(*GetParam().layout) {
+  Frames() : layout(tests::with_runtime(*GetParam().layout)), heap(layout) {
     runtime.layout = layout;
     runtime.address = heap.runtime();
     interpreter = heap.add_interpreter(0);
@@ -59,8 +59,8 @@ class Frames : public testing::TestWithParam<LayoutRow> {
     return state;
   }
 
+  const RuntimeLayout layout;
   PythonHeap heap;
-  const RuntimeLayout& layout;
   Runtime runtime;
   ReadOptions options;
   attach::Target target;
@@ -193,7 +193,7 @@ TEST_P(Frames, EveryInterpreterIsRead) {
   heap.add_thread(other, 0x1000);
   PyRuntimeState state = read();
   ASSERT_EQ(state.interpreters.size(), 2U);
-  EXPECT_EQ(state.interpreters[0].id, 3);
+  EXPECT_EQ(state.interpreters[0].id, layout.interpreter.id.exists() ? 3 : 1);
   EXPECT_FALSE(state.interpreters[0].main);
   EXPECT_TRUE(state.interpreters[1].main);
   EXPECT_EQ(state.interpreters[0].threads.size(), 1U);
