@@ -43,16 +43,19 @@ class Tasks {
     for (const char* name : {"_all_tasks", "_scheduled_tasks"}) {
       const Result<std::optional<Address>> weak_set =
           find_in_module(layout(), reading_.memory, **module, name);
-      if (weak_set && *weak_set) add_weak_set(**weak_set);
+      if (!weak_set || !*weak_set) continue;
+      const Result<std::optional<Address>> data =
+          find_attribute(layout(), reading_.memory, **weak_set, "data");
+      if (!data || !*data) continue;
+      const Result<Items> references = read_set(layout(), reading_.memory, **data, max_tasks);
+      if (!references || !layout().weak_reference.wr_object.exists()) continue;
+      touch(references->items, 64);
+      for (const Address reference : references->items) {
+        const Result<Address> task =
+            reading_.memory.read_address(reference + at(layout().weak_reference.wr_object));
+        if (task && !task->is_null()) tasks_.push_back(*task);
+      }
     }
-    // To 3.6 it is an attribute of the class, which `asyncio.tasks` has the C version of where there is one.
-    const Result<std::optional<Address>> type = find_in_module(layout(), reading_.memory, **module, "Task");
-    if (!type || !*type || !layout().type.tp_dict.exists()) return;
-    const Result<Address> dict = reading_.memory.read_address(**type + at(layout().type.tp_dict));
-    const Result<std::optional<Address>> weak_set =
-        dict ? find_in_dict(layout(), reading_.memory, *dict, "_all_tasks")
-             : Result<std::optional<Address>>(std::optional<Address>());
-    if (weak_set && *weak_set) add_weak_set(**weak_set);
   }
 
   void add_list(const ThreadCopy& thread) {
@@ -88,19 +91,6 @@ class Tasks {
   const RuntimeLayout& layout() const { return reading_.layout(); }
   static std::uint64_t at(PointerField field) {
     return static_cast<std::uint64_t>(std::max(field.offset, 0));
-  }
-
-  void add_weak_set(Address weak_set) {
-    const Result<std::optional<Address>> data = find_attribute(layout(), reading_.memory, weak_set, "data");
-    if (!data || !*data) return;
-    const Result<Items> references = read_set(layout(), reading_.memory, **data, max_tasks);
-    if (!references || !layout().weak_reference.wr_object.exists()) return;
-    touch(references->items, 64);
-    for (const Address reference : references->items) {
-      const Result<Address> task =
-          reading_.memory.read_address(reference + at(layout().weak_reference.wr_object));
-      if (task && !task->is_null()) tasks_.push_back(*task);
-    }
   }
 
   void touch(const std::vector<Address>& objects, std::uint64_t size) {
