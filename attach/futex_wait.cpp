@@ -9,6 +9,8 @@
 #include <span>
 #include <vector>
 
+#include "attach/c_library.h"
+
 namespace pythreads::attach {
 namespace {
 
@@ -78,6 +80,31 @@ std::string file_of(const std::vector<Mapping>& mappings, Address word) {
   return mapping.path;
 }
 
+// Without the bytes around them where nobody knows what these would mean.
+void read_words(Target& target, const StopClocks& now, bool with_surroundings) {
+  for (ThreadState& thread : target.threads) {
+    if (!is_wait(thread)) continue;
+    FutexWait& futex = thread.futex.emplace();
+    futex.word = Address(thread.kernel_wait->arguments[0]);
+    futex.shared = (operation_of(*thread.kernel_wait) & FUTEX_PRIVATE_FLAG) == 0;
+    if (futex.word.value < lowest_word) continue;
+    futex.ends_in_ms = ends_in_ms(*thread.kernel_wait, *target.memory, now);
+    futex.mapping = file_of(target.mappings, futex.word);
+    if (!with_surroundings) continue;
+    // Where the word is the first of its mapping, what lies before it can't be read.
+    Range around = range_around(futex.word);
+    std::array<std::byte, around_bytes> bytes{};
+    std::size_t got = target.memory->read_up_to(around.begin, bytes);
+    if (got <= futex.word - around.begin) {
+      around = {futex.word, around_bytes - before_word};
+      got = target.memory->read_up_to(around.begin, std::span(bytes).first(around.size));
+    }
+    futex.around_begin = around.begin;
+    futex.around.assign(bytes.begin(),
+                        bytes.begin() + static_cast<std::ptrdiff_t>(std::min(got, bytes.size())));
+  }
+}
+
 }  // namespace
 
 StopClocks read_clocks() {
@@ -94,27 +121,10 @@ void read_futexes(Target& target, const StopClocks& now) {
     if (thread.kernel_wait->arguments[3] != 0)
       wave.push_back({Address(thread.kernel_wait->arguments[3]), sizeof(Limit)});
   }
+  if (wave.empty()) return read_words(target, now, false);
+  add_thread_heads(target, wave);
   target.memory->prefetch(wave);
-  for (ThreadState& thread : target.threads) {
-    if (!is_wait(thread)) continue;
-    FutexWait& futex = thread.futex.emplace();
-    futex.word = Address(thread.kernel_wait->arguments[0]);
-    futex.shared = (operation_of(*thread.kernel_wait) & FUTEX_PRIVATE_FLAG) == 0;
-    if (futex.word.value < lowest_word) continue;
-    futex.ends_in_ms = ends_in_ms(*thread.kernel_wait, *target.memory, now);
-    futex.mapping = file_of(target.mappings, futex.word);
-    // Where the word is the first of its mapping, what lies before it can't be read.
-    Range around = range_around(futex.word);
-    std::array<std::byte, around_bytes> bytes{};
-    std::size_t got = target.memory->read_up_to(around.begin, bytes);
-    if (got <= futex.word - around.begin) {
-      around = {futex.word, around_bytes - before_word};
-      got = target.memory->read_up_to(around.begin, std::span(bytes).first(around.size));
-    }
-    futex.around_begin = around.begin;
-    futex.around.assign(bytes.begin(),
-                        bytes.begin() + static_cast<std::ptrdiff_t>(std::min(got, bytes.size())));
-  }
+  read_words(target, now, is_glibc(target));
 }
 
 }  // namespace pythreads::attach

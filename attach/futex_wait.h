@@ -1,6 +1,7 @@
 // What there is to know of the futexes that a target's threads sleep on: the bytes around each word, when the
 // wait ends by itself, and in which file the word lies.
 //
+// The bytes around are read where the C library is glibc (c_library.h), for nobody reads those of another.
 // glibc's objects have their state beside the word: pthread_mutex_t {lock, count, owner, nusers, kind},
 // pthread_rwlock_t {readers, writers, wrphase_futex, writers_futex, …, cur_writer}; which object it is, is
 // for analysis to say. FUTEX_WAIT_BITSET, FUTEX_LOCK_PI and FUTEX_LOCK_PI2 have an absolute time limit,

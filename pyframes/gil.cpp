@@ -39,16 +39,38 @@ std::vector<attach::Range> gil_parts(const RuntimeLayout& layout, Address gil) {
 
 enum class GilWord { none, cond, mutex, switch_cond, switch_mutex };
 
-GilWord find_gil_word(const RuntimeLayout& layout, Address gil, Address word) {
-  const auto lies_in = [&](Field<char> field, std::int32_t size) {
-    return field.exists() && size > 0 &&
-           attach::Range{gil + static_cast<std::uint64_t>(field.offset), static_cast<std::uint64_t>(size)}
-               .contains(word);
-  };
-  if (lies_in(layout.gil.cond, layout.gil.cond_size)) return GilWord::cond;
-  if (lies_in(layout.gil.mutex, layout.gil.mutex_size)) return GilWord::mutex;
-  if (lies_in(layout.gil.switch_cond, layout.gil.cond_size)) return GilWord::switch_cond;
-  if (lies_in(layout.gil.switch_mutex, layout.gil.mutex_size)) return GilWord::switch_mutex;
+bool lies_in(Address gil, Field<char> field, std::int32_t size, Address word) {
+  return field.exists() && size > 0 &&
+         attach::Range{gil + static_cast<std::uint64_t>(field.offset), static_cast<std::uint64_t>(size)}
+             .contains(word);
+}
+
+// musl's waiters sleep on no word of the condition: each has a `struct waiter` {prev, next, state, barrier,
+// notify} on its own stack, listed from _c_head, and sleeps on its barrier. Where glibc has a count instead,
+// no list leads to the word (musl src/thread/pthread_cond_timedwait.c, src/internal/pthread_impl.h).
+bool is_listed_in(Reading& reading, Address gil, Field<char> cond, Address word) {
+  constexpr std::uint64_t head_offset = 8, next_offset = 8, barrier_offset = 20;
+  constexpr std::uint64_t lowest_pointer = 1 << 16;
+  constexpr int most_waiters = 1024;
+  if (!cond.exists()) return false;
+  Address link = gil + static_cast<std::uint64_t>(cond.offset) + head_offset;
+  for (int i = 0; i < most_waiters; ++i) {
+    const attach::Result<Address> node = reading.memory.read_address(link);
+    if (!node || node->value < lowest_pointer || node->value % 8 != 0) return false;
+    if (*node + barrier_offset == word) return true;
+    link = *node + next_offset;
+  }
+  return false;
+}
+
+GilWord find_gil_word(Reading& reading, Address gil, Address word) {
+  const auto& of = reading.layout().gil;
+  if (lies_in(gil, of.cond, of.cond_size, word)) return GilWord::cond;
+  if (lies_in(gil, of.mutex, of.mutex_size, word)) return GilWord::mutex;
+  if (lies_in(gil, of.switch_cond, of.cond_size, word)) return GilWord::switch_cond;
+  if (lies_in(gil, of.switch_mutex, of.mutex_size, word)) return GilWord::switch_mutex;
+  if (is_listed_in(reading, gil, of.cond, word)) return GilWord::cond;
+  if (is_listed_in(reading, gil, of.switch_cond, word)) return GilWord::switch_cond;
   return GilWord::none;
 }
 
@@ -133,7 +155,7 @@ void read_gil_of(Reading& reading, const RuntimeCopy& copy, const InterpreterCop
       if (holder->copy->os_thread) {
         gil.holder_tid = holder->copy->os_thread->tid;
         const std::optional<Address> word = futex_word(*holder->copy->os_thread);
-        gil.handing_over = (word && find_gil_word(layout, gil.address, *word) != GilWord::none) ||
+        gil.handing_over = (word && find_gil_word(reading, gil.address, *word) != GilWord::none) ||
                            is_inside_take_gil(layout, *holder->copy);
         if (gil.handing_over)
           thread.gil_evidence += "; it was just handed over, the thread has not left take_gil yet";
@@ -150,7 +172,7 @@ void read_gil_of(Reading& reading, const RuntimeCopy& copy, const InterpreterCop
     const attach::ThreadState* os_thread = interpreter.threads[j].os_thread;
     if (!os_thread || thread.holds_gil || os_thread->tid == gil.holder_tid) continue;
     const std::optional<Address> word = futex_word(*os_thread);
-    const GilWord which = word ? find_gil_word(layout, gil.address, *word) : GilWord::none;
+    const GilWord which = word ? find_gil_word(reading, gil.address, *word) : GilWord::none;
     if (which != GilWord::none) {
       thread.waits_for_gil = true;
       thread.takes_gil = which == GilWord::cond;  // the mutex is taken to give it up, too
@@ -183,7 +205,7 @@ void read_gil(Reading& reading, const RuntimeCopy& copy, PyRuntimeState& state) 
 bool is_gil_word(Reading& reading, const RuntimeCopy& copy, Address word) {
   for (const InterpreterCopy& interpreter : copy.interpreters) {
     const std::optional<Address> address = gil_address(reading, interpreter);
-    if (address && find_gil_word(reading.layout(), *address, word) != GilWord::none) return true;
+    if (address && find_gil_word(reading, *address, word) != GilWord::none) return true;
   }
   return false;
 }

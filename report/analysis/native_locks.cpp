@@ -40,12 +40,13 @@ std::optional<NativeLock> mutex_at(const attach::FutexWait& futex) {
   // Who holds it and who waits for a condition with it. A stdio stream's _IO_lock_t has the upper half of a
   // pointer there.
   constexpr std::int32_t most_users = 0x4000;
+  constexpr std::int32_t most_tids = 1 << 22;  // PID_MAX_LIMIT
   const auto lock = word_at(futex, 0), owner = word_at(futex, 8), users = word_at(futex, 12),
              kind = word_at(futex, 16);
   if (!lock || !owner || !users || !kind) return std::nullopt;
   if (*users <= 0 || *users > most_users || *kind < 0 || (*kind & ~known_kinds) != 0) return std::nullopt;
   const std::optional<std::int32_t> holder = holder_of(*lock, *owner, *kind);
-  if (!holder || *holder <= 0) return std::nullopt;
+  if (!holder || *holder <= 0 || *holder > most_tids) return std::nullopt;
   return NativeLock{futex.word, *holder};
 }
 

@@ -148,10 +148,10 @@ class Place:
         self.process.wait(60)
         test.assertEqual(self.process.returncode, 0)
 
-    def check(self, test, *options, pid=None, **more):
+    def check(self, test, *options, pid=None, whole=None, **more):
         """The dump tells the truth that parked.py told. Returns the process of the document."""
         pid = pid or self.host_pid()
-        whole = "--native" in options
+        whole = "--native" in options if whole is None else whole
         code, document, said = dump(*options, pid, **more)
         test.assertEqual((code, said), (0, ""))
         test.assertEqual(schema_check.problems(document), [])

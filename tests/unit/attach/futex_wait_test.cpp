@@ -17,6 +17,7 @@ using std::chrono::seconds;
 using tests::FakeMemory;
 
 constexpr std::uint64_t page = 0x7f0000001000;
+constexpr std::uint64_t head = 0x7f0000100000;
 constexpr std::uint64_t limit_at = 0x7ffc00000100;
 constexpr StopClocks now{seconds(1'700'000'000), seconds(5000)};
 
@@ -27,12 +28,21 @@ class Futexes : public testing::Test {
     memory_ = memory.get();
     target_.memory = std::move(memory);
     for (std::uint64_t at = page; at < page + 512; at += 8) memory_->put(Address(at), at);
+    // A struct pthread of glibc.
+    memory_->map({Address(head), 1024});
+    memory_->put(Address(head), head);
+    memory_->put(Address(head + 16), head);
+    memory_->put(Address(head + pthread_tid_offset), std::uint32_t{77});
   }
 
   const std::optional<FutexWait>& wait(std::uint64_t word, int operation, std::uint64_t limit = 0) {
     ThreadState thread;
     thread.kernel_wait = KernelWait{
         .number = SYS_futex, .arguments = {word, static_cast<std::uint64_t>(operation), 0, limit, 0, 0}};
+    thread.tid = 4077;
+    thread.namespace_tid = 77;
+    thread.registers = Registers{};
+    thread.registers->pthread_self = head;
     target_.threads = {thread};
     read_futexes(target_, now);
     return target_.threads[0].futex;
@@ -58,6 +68,22 @@ TEST_F(Futexes, BringTheBytesAroundTheirWord) {
   std::uint64_t first = 0;
   std::memcpy(&first, futex->around.data(), sizeof first);
   EXPECT_EQ(first, futex->around_begin.value);
+}
+
+TEST_F(Futexes, OfAnotherLibcHaveNothingAround) {
+  const std::uint64_t previous = head + 4096;  // musl: the thread before it in its list
+  memory_->put(Address(head + 16), previous);
+  const auto& futex = wait(page + 128, FUTEX_WAIT | FUTEX_PRIVATE_FLAG);
+  ASSERT_TRUE(futex);
+  EXPECT_EQ(futex->word, Address(page + 128));
+  EXPECT_TRUE(futex->around.empty());
+  memory_->put(Address(head + 16), head);  // musl: the only thread
+  memory_->put(Address(head + pthread_tid_offset), std::uint32_t{0});
+  EXPECT_TRUE(wait(page + 128, FUTEX_WAIT)->around.empty());
+  Module libc;
+  libc.path = "/lib/x86_64-linux-gnu/libc.so.6";
+  target_.modules = {libc};
+  EXPECT_FALSE(wait(page + 128, FUTEX_WAIT)->around.empty());
 }
 
 TEST_F(Futexes, AtTheBeginningOfAMappingHaveOnlyWhatFollows) {
