@@ -1,6 +1,6 @@
 # A thin front to the CMake presets (CMakePresets.json). `make help` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help build cross-aarch64 demo test test-aarch64 test-all soak bench install format clean
+.PHONY: help build cross-aarch64 demo test test-aarch64 test-all table soak bench install format clean
 
 JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
@@ -32,6 +32,10 @@ test-all: ## Every scenario on every interpreter; hours; goes on where it was st
 test-aarch64: ## Unit tests and lock scenarios on aarch64, in an emulated machine with a kernel of its own
 	@packaging/install-dependencies test cross-aarch64 test-aarch64
 	@tests/aarch64/run
+
+table: build ## docs/interpreters.md anew: what is read on each interpreter, in each way of running it
+	@packaging/install-dependencies test
+	@tests/run table
 
 soak: build ## 1,000 dumps in a row of a program that checks itself
 	@packaging/install-dependencies test

@@ -39,7 +39,7 @@ MUSL_LINK = "-Wl,--eh-frame-hdr"
 # configure compares the triplets that the compiler says and that it finds itself; musl-gcc says glibc's.
 MUSL_COMPILER = """#!/bin/sh
 [ "$*" = --print-multiarch ] && exec echo {triplet}
-exec musl-gcc "$@"
+exec musl-gcc {link} "$@"
 """
 
 
@@ -65,10 +65,10 @@ def configure(source, folder, row, place):
         if shutil.which("musl-gcc") is None:
             raise BuildError("musl-gcc is missing here (package musl-tools)")
         compiler = folder / "musl-compiler"
-        compiler.write_text(MUSL_COMPILER.format(triplet=f"{os.uname().machine}-linux-musl"))
+        compiler.write_text(MUSL_COMPILER.format(triplet=f"{os.uname().machine}-linux-musl", link=MUSL_LINK))
         compiler.chmod(0o755)
         # All modules inside the executable: a static one can't load any.
-        environment.update(CC=str(compiler), LDFLAGS=MUSL_LINK, MODULE_BUILDTYPE="static")
+        environment.update(CC=str(compiler), MODULE_BUILDTYPE="static")
     run([str(source / "configure"), f"--prefix={place}", *CONFIGURE, *row["configure"], *settings], folder, **environment)
 
 
@@ -76,7 +76,7 @@ def link_static(folder, target):
     """The executable once more, without a dynamic part: make links it anew with other flags."""
     (folder / "python").unlink()
     # -no-pie: an ET_EXEC, as the standalone builds are.
-    run(["make", "LINKFORSHARED=", f"LDFLAGS=-static -no-pie {MUSL_LINK}", "python"], folder)
+    run(["make", "LINKFORSHARED=", "LDFLAGS=-static -no-pie", "python"], folder)
     shutil.copy2(folder / "python", target)
 
 

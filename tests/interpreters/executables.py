@@ -54,7 +54,10 @@ def libpython_of(executable, root):
 
 def shared_library(name, root):
     """The libpython of a minor version that a C program could be linked with, as a path of the host."""
-    minor, debug = re.search(r"(\d+\.\d+[a-z]?)(-dbg)?$", os.path.basename(name)).groups()
+    match = re.fullmatch(r"python(\d+\.\d+[a-z]?)(-dbg)?", os.path.basename(name))
+    if not match:
+        return None
+    minor, debug = match.groups()
     file = f"libpython{minor}{'d' if debug else ''}.so.1.0"
     beside = os.path.join(os.path.dirname(os.path.dirname(name)), "lib", file)
     return next((each for each in [beside, *glob.glob(f"{root.rstrip('/')}/usr/lib/*/{file}")] if os.path.exists(each)), None)

@@ -26,7 +26,6 @@ import program  # noqa: E402
 import results  # noqa: E402
 import schema_check  # noqa: E402
 import scoped_target  # noqa: E402
-import table  # noqa: E402
 import text_check  # noqa: E402
 import truth_check  # noqa: E402
 
@@ -196,9 +195,9 @@ def main():
     if not found:
         print("live_test.py: no such interpreter here; tests/interpreters/fetch.py gets those of Debian's suites")
     done = unittest.main(exit=False, verbosity=1)
-    print("Interpreters:")
-    for line in table.table(kept.entries.values()):
-        print("  " + line)
+    for name in sorted({each["interpreter"] for each in kept.entries.values()}):
+        tried = [each for each in kept.entries.values() if each["interpreter"] == name]
+        print(f"{name}: {len(tried)} scenarios, {sum(bool(each['problems']) for each in tried)} failed")
     sys.exit(0 if done.result.wasSuccessful() else 1)
 
 
