@@ -6,6 +6,7 @@ how         plain (started directly), container or loader (see run.py)
 command     the words to put before the interpreter's own arguments; what they start becomes the interpreter
 executable  the interpreter's path inside root
 root        the folder that is the interpreter's /
+small       only where it is true: modules are left out (build.py)
 
 Looked for: the system's own python3, pyenv's builds, the suites' trees and the
 builds made by fetch.py, and what
@@ -129,8 +130,16 @@ def built_interpreters():
         for name, executable in row["names"].items() if version else ():
             path = os.path.join(suites.built_dir(row), "bin", executable)
             if os.access(path, os.X_OK):
-                found.append(plain(name, path, version, False, row["free_threaded"]))
+                found.append({**plain(name, path, version, False, row["free_threaded"]), "small": row["musl"]})
     return found
+
+
+def for_scenarios(found):
+    """Without those whose builds have not all modules that scenarios import: ctypes, expat. Says so."""
+    small = [each["name"] for each in found if each.get("small")]
+    if small:
+        print(f"no scenarios on {', '.join(small)}: built without ctypes; docs/interpreters.md has what is read there")
+    return [each for each in found if not each.get("small")]
 
 
 def find_interpreters():

@@ -44,9 +44,9 @@ def chosen_interpreters():
     found = interpreters.find_interpreters()
     wanted = os.environ.get("PYTHREADS_TEST_INTERPRETERS")
     if not wanted:
-        return found
+        return interpreters.for_scenarios(found)
     if wanted in ("system", "others"):
-        return [each for each in found if is_system(each) == (wanted == "system")]
+        return [each for each in interpreters.for_scenarios(found) if is_system(each) == (wanted == "system")]
     if wanted == "jit":
         return interpreters.jit_interpreters(found)
     if "-jit" in wanted:

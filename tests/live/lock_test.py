@@ -143,6 +143,8 @@ def check_first_lines(target, result):
 def chosen():
     found = interpreters.find_interpreters()
     wanted = os.environ.get("PYTHREADS_TEST_INTERPRETERS", "")
+    if wanted in ("", "system", "others"):
+        found = interpreters.for_scenarios(found)
     system = [each for each in found if each["name"].startswith("system-")]
     if wanted == "system":
         found = system
