@@ -40,10 +40,17 @@ std::optional<CpuState> caller_of_leaf(const CpuState& state, StackWindow&) {
   return caller;
 }
 
-// The two words lie anywhere in the frame: where nothing lies above them, or, as gcc has it in the caller as
-// well, at its lower end.
-std::vector<std::uint64_t> callers_stack_pointers(std::uint64_t frame, std::uint64_t next) {
-  return {frame + 16, next};
+// The two words lie anywhere in the frame, but the caller's frame pointer is where it has saved its own two
+// (AAPCS64, 6.4.6), and its tables tell that place by the stack pointer. Else nothing is taken to lie above
+// them.
+std::uint64_t callers_stack_pointer(const CfiRow* row, std::uint64_t frame, std::uint64_t next) {
+  if (row != nullptr && !row->cfa_is_expression && row->cfa_register == cfi_sp &&
+      row->rules[cfi_fp] == CfiRule::offset) {
+    const std::uint64_t sp =
+        next - static_cast<std::uint64_t>(row->values[cfi_fp]) - static_cast<std::uint64_t>(row->cfa_offset);
+    if (sp >= frame + 16) return sp;
+  }
+  return frame + 16;
 }
 
 // mov x8, #139; svc #0

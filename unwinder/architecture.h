@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <vector>
 
 #include "attach/architecture.h"
 #include "unwinder/cpu_state.h"
@@ -36,9 +35,9 @@ bool ends_with_call(std::span<const std::uint8_t, longest_call> code);
 // caller's.
 std::optional<CpuState> caller_of_leaf(const CpuState& state, StackWindow& stack);
 
-// What the stack pointer may be in the caller of a function whose frame pointer was `frame`, where two words
-// are saved: the caller's frame pointer `next` and the return address.
-std::vector<std::uint64_t> callers_stack_pointers(std::uint64_t frame, std::uint64_t next);
+// The stack pointer in the caller of a function whose frame pointer was `frame`, where two words are saved:
+// the caller's frame pointer `next` and the return address. `row`: the caller's, if its tables are known.
+std::uint64_t callers_stack_pointer(const CfiRow* row, std::uint64_t frame, std::uint64_t next);
 
 // Whether `code`, which stands at an address, is what a signal handler returns to.
 inline constexpr std::size_t signal_return_bytes = 9;

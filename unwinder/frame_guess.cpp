@@ -4,7 +4,6 @@
 
 #include "unwinder/architecture.h"
 #include "unwinder/cfi.h"
-#include "unwinder/frame_step.h"
 
 namespace pythreads::unwinder {
 
@@ -35,27 +34,15 @@ CpuState caller_with(const CpuState& state, std::uint64_t pc, std::uint64_t sp, 
   return caller;
 }
 
-// The first of the machine's stack pointers from which the tables lead on to a call; else the first.
-CpuState choose_caller(const CpuState& state, std::uint64_t pc, std::uint64_t frame, std::uint64_t next,
-                       LoadedModules& modules, attach::TargetFiles& files, attach::Memory& lasting,
-                       StackWindow& stack) {
-  const std::vector<std::uint64_t> pointers = callers_stack_pointers(frame, next);
-  const CpuState first = caller_with(state, pc, pointers.front(), next);
-  if (pointers.size() == 1) return first;
-  LoadedModule* module = modules.find(first.pc() - 1);
-  if (module == nullptr) return first;
-  attach::Memory& contents = module->contents(files, lasting);
-  const Result<CfiRow> row = find_cfi_row(contents, module->facts().eh_frame_hdr, first.pc() - 1);
-  if (!row) return first;
-  for (const std::uint64_t sp : pointers) {
-    const CpuState caller = caller_with(state, pc, sp, next);
-    CpuState above = caller;
-    const Result<StepOutcome> outcome = step_by_row(*row, contents, stack, above);
-    if (!outcome) continue;
-    if (*outcome == StepOutcome::root || is_proven_return_address(above.pc(), modules, files, lasting))
-      return caller;
-  }
-  return first;
+CpuState framed_caller(const CpuState& state, std::uint64_t pc, std::uint64_t frame, std::uint64_t next,
+                       LoadedModules& modules, attach::TargetFiles& files, attach::Memory& lasting) {
+  CpuState caller = caller_with(state, pc, frame + 16, next);
+  LoadedModule* module = modules.find(caller.pc() - 1);
+  if (module == nullptr) return caller;
+  const Result<CfiRow> row =
+      find_cfi_row(module->contents(files, lasting), module->facts().eh_frame_hdr, caller.pc() - 1);
+  caller.set(cfi_sp, callers_stack_pointer(row ? &*row : nullptr, frame, next));
+  return caller;
 }
 
 }  // namespace
@@ -77,7 +64,7 @@ std::vector<CpuState> guess_callers(const CpuState& state, bool pc_is_exact, Loa
     const Result<std::uint64_t> next = stack.read_word(Address(*frame));
     const Result<std::uint64_t> pc = stack.read_word(Address(*frame + 8));
     if (!next || !pc) break;
-    const CpuState caller = choose_caller(state, *pc, *frame, *next, modules, files, lasting, stack);
+    const CpuState caller = framed_caller(state, *pc, *frame, *next, modules, files, lasting);
     chain.push_back(caller);
     if (is_proven_return_address(caller.pc(), modules, files, lasting)) return chain;
     if (modules.find(caller.pc() - 1) != nullptr || !modules.may_be_code(caller.pc() - 1)) break;

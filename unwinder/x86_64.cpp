@@ -53,8 +53,8 @@ std::optional<CpuState> caller_of_leaf(const CpuState& state, StackWindow& stack
   return caller;
 }
 
-std::vector<std::uint64_t> callers_stack_pointers(std::uint64_t frame, std::uint64_t) {
-  return {frame + 16};
+std::uint64_t callers_stack_pointer(const CfiRow*, std::uint64_t frame, std::uint64_t) {
+  return frame + 16;
 }
 
 // mov $15, %rax (in either encoding); syscall

@@ -34,7 +34,7 @@ $b mount -t devtmpfs dev /dev
 $b mkdir -p /dev/pts /dev/shm
 $b mount -t devpts devpts /dev/pts
 $b mount -t tmpfs shm /dev/shm
-$b mount -t tmpfs tmp /tmp
+$b chmod 1777 /tmp
 $b ip link set lo up
 export PATH=/usr/bin:/usr/sbin:/bin:/sbin HOME=/root LC_ALL=C.UTF-8
 $b echo "{begin}"
@@ -77,6 +77,7 @@ def make_image(tree, command, image):
     (tree / "init").chmod(0o755)
     size = int(subprocess.run(["du", "-sk", "--apparent-size", str(tree)], capture_output=True, text=True,
                               check=True).stdout.split()[0])
+    image.touch()
     command = ["mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-d", str(tree), str(image), f"{size * 3 // 2 + 65536}k"]
     subprocess.run(command, check=True, env=dict(os.environ, PATH=os.environ["PATH"] + ":/usr/sbin:/sbin"))
 
