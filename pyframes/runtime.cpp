@@ -191,6 +191,75 @@ Result<Runtime> identify(Memory& memory, const RuntimeCandidate& candidate) {
   return verify(memory, *std::move(runtime), candidate, has_debug_offsets);
 }
 
+std::uint64_t word_at(Memory& memory, Address at, PointerField field) {
+  if (!field.exists()) return 0;
+  return memory.read_value<std::uint64_t>(at + static_cast<std::uint64_t>(field.offset)).value_or(0);
+}
+std::optional<std::int32_t> flag_at(Memory& memory, Address at, IntField field) {
+  if (!field.exists()) return std::nullopt;
+  const Result<std::int32_t> flag =
+      memory.read_value<std::int32_t>(at + static_cast<std::uint64_t>(field.offset));
+  if (!flag || *flag < 0 || *flag > 1) return std::nullopt;
+  return *flag;
+}
+
+// Whether the first interpreter's first thread state, if there are any, names it.
+bool lists_agree(Memory& memory, const RuntimeLayout& layout, std::uint64_t interpreter) {
+  if (interpreter == 0) return true;
+  const std::uint64_t tstate = word_at(memory, Address(interpreter), layout.interpreter.threads_head);
+  return tstate == 0 || word_at(memory, Address(tstate), layout.thread_state.interp) == interpreter;
+}
+
+// A CPython that is only being initialized, or was finalized: no `sys` proves its layout, but its version is
+// known without. `initialized` is set as the last of Py_Initialize and cleared as the first of Py_FinalizeEx,
+// which leaves `finalizing` set for good (Python/pylifecycle.c at v3.8.0 to v3.15.0).
+Result<Runtime> identify_without_sys(Memory& memory, const RuntimeCandidate& candidate, const Error& why) {
+  std::array<std::byte, debug_offsets_header_size> bytes{};
+  Result<void> done = memory.read(candidate.runtime, bytes);
+  if (!done) return std::move(done).error();
+  PyVersion version;
+  bool free_threaded = false, has_debug_offsets = false;
+  if (Result<DebugOffsetsHeader> header = parse_debug_offsets_header(bytes)) {
+    version = header->version;
+    free_threaded = header->free_threaded;
+    has_debug_offsets = true;
+  } else if (candidate.version) {
+    Result<std::uint64_t> hex = memory.read_value<std::uint64_t>(*candidate.version);
+    if (!hex) return std::move(hex).error();
+    version = version_of_hex(static_cast<std::uint32_t>(*hex));
+  } else {
+    version.major = 3;
+    version.minor = minor_in_name(candidate.module->path);
+    if (version.minor < oldest_minor) return why;
+  }
+  const std::string_view name = base_name(candidate.module->path);
+  const bool debug = name.ends_with("-dbg") || name.find("d.so") != std::string_view::npos ||
+                     (name.ends_with('d') && minor_in_name(name) >= 0);
+  Result<Runtime> runtime =
+      choose_layout(memory, candidate, version, debug, free_threaded, has_debug_offsets);
+  if (!runtime) return runtime;
+
+  const RuntimeLayout& layout = runtime->layout;
+  const std::uint64_t interpreter = word_at(memory, candidate.runtime, layout.runtime.interpreters_head);
+  const bool finalizing = word_at(memory, candidate.runtime, layout.runtime.finalizing) != 0;
+  const std::optional<std::int32_t> core =
+      flag_at(memory, candidate.runtime, layout.runtime.core_initialized);
+  const std::optional<std::int32_t> whole = flag_at(memory, candidate.runtime, layout.runtime.initialized);
+  if (!core || !whole || (*whole == 1 && !finalizing) || !lists_agree(memory, layout, interpreter))
+    return why;
+  std::string note;
+  if (finalizing) {
+    note = interpreter == 0 ? "Python was finalized and has no interpreter any more"
+                            : "Python is being finalized, and its sys is gone";
+  } else {
+    note = interpreter == 0 ? "Python has no interpreter yet"
+                            : "Python is being initialized, and has no sys yet";
+  }
+  if (!runtime->layout_note.empty()) runtime->layout_note += "; ";
+  runtime->layout_note += note + ": its layout could not be checked";
+  return runtime;
+}
+
 // A dict of `sys` may be changed while it is read, for nothing is held yet.
 Result<Runtime> identify_steadily(Memory& memory, const RuntimeCandidate& candidate) {
   Result<Runtime> runtime = identify(memory, candidate);
@@ -230,26 +299,28 @@ class RunningRuntimes {
 
   bool empty() const { return running_.empty(); }
 
-  void offer(const RuntimeCandidate& candidate) {
+  // `named`: by a symbol or a section, not only by what its data look like.
+  void offer(const RuntimeCandidate& candidate, bool named = true) {
     if (std::find(tried_.begin(), tried_.end(), candidate.runtime) != tried_.end()) return;
     tried_.push_back(candidate.runtime);
     Result<Runtime> runtime = identify_steadily(memory_, candidate);
     const std::string& path = candidate.module->path;
     if (!runtime) {
+      if (named && runtime.error().code == ErrorCode::corrupt) {
+        Result<Runtime> dormant = identify_without_sys(memory_, candidate, runtime.error());
+        if (dormant) return add(dormant_, *std::move(dormant), candidate);
+      }
       if (!first_error_ || first_error_->code != ErrorCode::unsupported)
         first_error_ = std::move(runtime).error().within("the CPython in " + path);
       return;
     }
-    runtime->library = path;
-    bool shared =
-        base_name(path).find(".so") != std::string_view::npos && !search_.is_executable(*candidate.module);
-    runtime->linkage = shared ? Linkage::shared_library : Linkage::static_executable;
-    running_.push_back(*std::move(runtime));
+    add(running_, *std::move(runtime), candidate);
   }
 
   // The one with the most threads, of equal ones the first, and that there are others.
   Result<Runtime> choose() && {
     if (running_.empty()) {
+      if (!dormant_.empty()) return std::move(dormant_.front());
       if (first_error_) return *std::move(first_error_);
       if (search_.saw_older()) return unsupported(older_than_all());
       return Error{ErrorCode::not_python, "no CPython was found in the process", ""};
@@ -272,10 +343,20 @@ class RunningRuntimes {
   }
 
  private:
+  void add(std::vector<Runtime>& to, Runtime runtime, const RuntimeCandidate& candidate) const {
+    const std::string& path = candidate.module->path;
+    runtime.library = path;
+    bool shared =
+        base_name(path).find(".so") != std::string_view::npos && !search_.is_executable(*candidate.module);
+    runtime.linkage = shared ? Linkage::shared_library : Linkage::static_executable;
+    to.push_back(std::move(runtime));
+  }
+
   const RuntimeSearch& search_;
   Memory& memory_;
   std::vector<Address> tried_;
   std::vector<Runtime> running_;
+  std::vector<Runtime> dormant_;  // being initialized, or finalized
   std::optional<Error> first_error_;
 };
 
@@ -300,7 +381,7 @@ Result<Runtime> find_runtime(Target& target) {
   }
   for (const Module* module : search.modules()) {
     if (!running.empty()) break;
-    for (const RuntimeCandidate& candidate : search.in_data(*module)) running.offer(candidate);
+    for (const RuntimeCandidate& candidate : search.in_data(*module)) running.offer(candidate, false);
   }
   return std::move(running).choose();
 }

@@ -167,6 +167,8 @@ class ProcessComposer {
     const pyframes::PyRuntimeState& from = snapshot_.runtime;
     doc::Python python;
     python.version = pyframes::to_string(from.version);
+    // Before it is initialized only the minor version may be known.
+    if (from.version.hex == 0) python.version.resize(python.version.rfind('.'));
     python.debug = from.debug;
     python.free_threaded = from.free_threaded;
     python.linkage = from.linkage == pyframes::Linkage::static_executable ? "static" : "shared";

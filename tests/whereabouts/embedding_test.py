@@ -90,8 +90,15 @@ class Embedding(unittest.TestCase):
             with self.subTest(version), self.embedded("idle", library, home) as here:
                 self.assertEqual(here.first_line, "idle")
                 code, document, said = dump(here.pid)
-                self.assertEqual((code, document["processes"]), (65, []))
-                self.assertRegex(said, r"the CPython in \S+libpython\S+: it has no interpreter \(yet, or no more\)")
+                self.assertEqual((code, said), (0, ""))
+                (process,) = document["processes"]
+                self.assertEqual((process["state"], process["interpreters"]), ("initializing", []))
+                self.assertEqual([each["kind"] for each in process["threads"]], ["native"])
+                self.assertEqual(process["python"]["library"], os.path.realpath(library))
+                said = process["python"]["version"]  # up to 3.10 no more than the minor
+                self.assertTrue(version.startswith(said) or said.startswith(version), process["python"])
+                gaps = [each["reason"] for each in process["gaps"]]
+                self.assertTrue(any("no interpreter yet" in each for each in gaps), gaps)
                 here.process.stdin.write(b"\n")
                 here.process.stdin.flush()
                 here.truth = json.loads(here.read_line())
