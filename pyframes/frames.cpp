@@ -105,6 +105,7 @@ void follow(Reading& reading, std::int32_t size, Cursor& cursor) {
     frame.entry = copy->get(of.is_entry).value_or(0) != 0;
     shim = layout.first_shim_owner > 0 && copy->get(of.owner).value_or(0) >= layout.first_shim_owner;
   }
+  if (shim && thread.entry_frame.is_null()) thread.entry_frame = at;
   if (!shim) {
     frame.frame = *std::move(copy);
     thread.frames.push_back(std::move(frame));

@@ -170,7 +170,8 @@ void read_gil_of(Reading& reading, const RuntimeCopy& copy, const InterpreterCop
   for (std::size_t j = 0; j < std::min(interpreter.threads.size(), interpreter_state.threads.size()); ++j) {
     PyThread& thread = interpreter_state.threads[j];
     const attach::ThreadState* os_thread = interpreter.threads[j].os_thread;
-    if (!os_thread || thread.holds_gil || os_thread->tid == gil.holder_tid) continue;
+    if (!os_thread || interpreter.threads[j].suspended) continue;
+    if (thread.holds_gil || os_thread->tid == gil.holder_tid) continue;
     const std::optional<Address> word = futex_word(*os_thread);
     const GilWord which = word ? find_gil_word(reading, gil.address, *word) : GilWord::none;
     if (which != GilWord::none) {

@@ -88,7 +88,7 @@ class LockSearch {
     for (std::size_t i = 0; i < copy_.interpreters.size(); ++i) {
       const std::vector<ThreadCopy>& threads = copy_.interpreters[i].threads;
       for (std::size_t j = 0; j < threads.size(); ++j) {
-        if (!threads[j].os_thread) continue;
+        if (!threads[j].os_thread || threads[j].suspended) continue;
         const std::optional<Address> word = futex_word(*threads[j].os_thread);
         if (!word || is_gil_word(reading_, copy_, *word)) continue;
         Sleeper sleeper;
@@ -506,7 +506,8 @@ void fetch_locks(Reading& reading, const RuntimeCopy& copy) {
   std::vector<attach::Range> wave;
   for (const InterpreterCopy& interpreter : copy.interpreters) {
     for (const ThreadCopy& thread : interpreter.threads) {
-      if (!thread.os_thread || !futex_word(*thread.os_thread) || thread.frames.empty()) continue;
+      if (!thread.os_thread || thread.suspended || !futex_word(*thread.os_thread) || thread.frames.empty())
+        continue;
       wave.push_back({thread.frames.front().code, static_cast<std::uint64_t>(std::max(layout.code.size, 0))});
       if (thread.os_thread->registers)
         wave.push_back({thread.os_thread->registers->sp(), all_stack_words * sizeof(std::uint64_t)});

@@ -13,6 +13,7 @@
 #include "pyframes/locks.h"
 #include "pyframes/pending_calls.h"
 #include "pyframes/reading.h"
+#include "pyframes/stack_places.h"
 #include "pyframes/sync_objects.h"
 #include "pyframes/thread_ids.h"
 #include "pyframes/thread_names.h"
@@ -26,6 +27,7 @@ RuntimeCopy copy_runtime(Reading& reading) {
   RuntimeCopy copy = copy_interpreters(reading);
   match_os_threads(reading, copy);
   chain_frames(reading, copy);
+  place_on_stacks(reading, copy);
   return copy;
 }
 

@@ -97,7 +97,10 @@ struct PyThread {
       native_thread_id;  // as the thread state has it (3.11 on): in the target's pid namespace
   pid_t tid =
       0;  // the OS thread in our namespace, found by its pthread_self(), else by native id; 0: none found
-  std::string name;  // threading's name; empty if threading has no such thread
+  // Another state of the same OS thread runs above it (an interpreter that it entered): only that one waits.
+  bool suspended = false;
+  attach::Address stack_place;  // where on the C stack its innermost evaluation loop is; null: not known
+  std::string name;             // threading's name; empty if threading has no such thread
   std::optional<bool> daemon;
   bool main = false;
   std::vector<PyFrame> frames;  // innermost first

@@ -116,6 +116,11 @@ struct ThreadCopy {
   std::string frames_gap;           // why they end early
   std::size_t frames_left_out = 0;  // past ReadOptions::max_frames (0 too when that isn't known)
   const attach::ThreadState* os_thread = nullptr;  // into Target::threads; null: none was matched
+  std::string os_thread_gap;                       // why none was matched, where more is known than that
+  bool gone = false;            // its ident and stack are another's by now, as the native id says
+  attach::Address entry_frame;  // what the innermost evaluation loop left on the C stack (3.12 on)
+  attach::Address stack_place;  // of the innermost evaluation loop, on os_thread's stack; null: not known
+  bool suspended = false;       // another state of its OS thread runs above it
 };
 
 struct InterpreterCopy {

@@ -67,6 +67,7 @@ void match_os_threads(Reading& reading, RuntimeCopy& copy) {
     std::unordered_map<const attach::ThreadState*, std::vector<ThreadCopy*>> claims;
     for (ThreadCopy& thread : interpreter.threads) {
       thread.os_thread = nullptr;
+      thread.gone = false;
       const std::uint64_t ident = thread.tstate.get(layout.thread_state.thread_id).value_or(0);
       if (ident != 0) thread.os_thread = find(by_pthread, ident);
       if (!thread.os_thread && registers_missing) {
@@ -92,7 +93,9 @@ void match_os_threads(Reading& reading, RuntimeCopy& copy) {
       };
       if (std::count_if(claimants.begin(), claimants.end(), agrees) != 1) continue;
       for (ThreadCopy* thread : claimants) {
-        if (!agrees(thread)) thread->os_thread = nullptr;
+        if (agrees(thread)) continue;
+        thread->os_thread = nullptr;
+        thread->gone = true;
       }
     }
   }
@@ -116,10 +119,14 @@ void read_thread_ids(Reading& reading, const RuntimeCopy& copy, PyRuntimeState& 
       }
       const std::optional<std::uint64_t> native = from.tstate.get(layout.thread_state.native_thread_id);
       if (native && *native != 0) thread.native_thread_id = *native;
+      thread.suspended = from.suspended;
+      thread.stack_place = from.stack_place;
       if (from.os_thread) {
         thread.tid = from.os_thread->tid;
       } else {
-        thread.gaps.push_back("no thread of the process belongs to its thread state");
+        thread.gaps.push_back(from.os_thread_gap.empty()
+                                  ? "no thread of the process belongs to its thread state"
+                                  : "which thread runs it is not known: " + from.os_thread_gap);
       }
     }
   }

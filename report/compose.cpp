@@ -185,7 +185,9 @@ class ProcessComposer {
     if (from.gil) {
       doc::Gil gil{from.gil->locked, positive(from.gil->holder_tid), {}};
       for (std::size_t i = 0; i < threads_.size(); ++i) {
-        if (threads_[i].interpreter == &from && findings_.threads[i].gil == GilRole::waits) {
+        const pyframes::PyInterpreter* whose = threads_[i].interpreter;
+        const bool same = whose != nullptr && whose->gil && whose->gil->address == from.gil->address;
+        if (same && findings_.threads[i].gil == GilRole::waits) {
           gil.waiters.push_back(threads_[i].tid());
         }
       }
@@ -259,6 +261,7 @@ class ProcessComposer {
     thread.daemon = from.daemon;
     thread.main = from.main;
     thread.interpreter = joined.interpreter->id;
+    thread.suspended = from.suspended;
     if (joined.interpreter->gil) {
       constexpr const char* roles[] = {"none", "waits", "holds"};
       thread.gil = roles[static_cast<int>(finding.gil)];

@@ -172,6 +172,7 @@ struct Thread {
   bool main = false;
   std::string kind = "python";
   std::optional<Number> interpreter;
+  std::optional<bool> suspended;  // another state of its OS thread runs above it
   std::optional<std::string> state;
   std::optional<double> cpu_ms;
   std::optional<Number> unmoved_looks;

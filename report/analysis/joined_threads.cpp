@@ -1,6 +1,8 @@
 #include "report/analysis/joined_threads.h"
 
+#include <algorithm>
 #include <unordered_map>
+#include <utility>
 
 #include "report/analysis/shown_names.h"
 
@@ -28,6 +30,32 @@ std::string JoinedThread::label() const {
   return name.empty() ? "thread (" + number + ")" : '"' + shortened(name) + "\" (" + number + ')';
 }
 
+std::size_t count_runs(const pyframes::PyThread& thread) {
+  const auto is_entry = [](const pyframes::PyFrame& frame) { return frame.entry; };
+  const auto entries = std::count_if(thread.frames.begin(), thread.frames.end(), is_entry);
+  const bool cut = !thread.frames.empty() && !thread.frames.back().entry;
+  return static_cast<std::size_t>(entries) + (cut ? 1 : 0);
+}
+
+namespace {
+
+void put_in_order(std::vector<JoinedThread>& states) {
+  const auto place = [](const JoinedThread& each) {
+    // No place: it runs nothing, or nothing is known; what runs stands first.
+    return std::pair(each.python->stack_place.is_null(), each.python->stack_place);
+  };
+  std::stable_sort(states.begin(), states.end(),
+                   [&](const JoinedThread& a, const JoinedThread& b) { return place(a) < place(b); });
+  for (std::size_t i = 0; i < states.size(); ++i) {
+    for (std::size_t j = 0; j < states.size(); ++j) {
+      if (j < i) states[i].runs_above += count_runs(*states[j].python);
+      if (j > i) states[i].runs_below += count_runs(*states[j].python);
+    }
+  }
+}
+
+}  // namespace
+
 std::vector<JoinedThread> join_threads(const Snapshot& snapshot) {
   std::unordered_map<pid_t, std::vector<JoinedThread>> by_tid;
   std::vector<JoinedThread> lost;
@@ -45,6 +73,10 @@ std::vector<JoinedThread> join_threads(const Snapshot& snapshot) {
         by_tid[python.tid].push_back(joined);
       }
     }
+  }
+
+  for (auto& each : by_tid) {
+    if (each.second.size() > 1) put_in_order(each.second);
   }
 
   std::vector<JoinedThread> threads;

@@ -90,14 +90,28 @@ class Merger {
       return std::move(merged_);
     }
     const std::vector<NativeFrame>& native = thread_.os->native.frames;
+    end_ = native.size();
+    if (thread_.is_suspended() && thread_.python->frames.empty()) return std::move(merged_);
     if (thread_.python == nullptr || thread_.python->frames.empty()) {
       add_python_gap();
       add_native({0, native.size()});
       add_native_end();
       return std::move(merged_);
     }
-    const std::vector<Span> loops = loop_activations(native);
+    std::vector<Span> loops = loop_activations(native);
     const std::vector<Span> runs = python_runs(thread_.python->frames);
+    if (shares_stack()) {
+      if (loops.size() != thread_.runs_above + runs.size() + thread_.runs_below) {
+        add_python({0, thread_.python->frames.size()});
+        add_python_gap();
+        add_native_gap("which of them are whose is not known, for its thread has several thread states");
+        return std::move(merged_);
+      }
+      begin_ = thread_.runs_above == 0 ? 0 : loops[thread_.runs_above - 1].end;
+      end_ = thread_.runs_below == 0 ? native.size() : loops[thread_.runs_above + runs.size() - 1].end;
+      loops.erase(loops.begin(), loops.begin() + static_cast<std::ptrdiff_t>(thread_.runs_above));
+      loops.resize(runs.size());
+    }
     if (can_pair(loops, runs)) {
       add_pairs(loops, runs);
     } else {
@@ -135,7 +149,7 @@ class Merger {
   }
 
   void add_pairs(const std::vector<Span>& loops, const std::vector<Span>& runs) {
-    std::size_t next = 0;
+    std::size_t next = begin_;
     const std::size_t pairs = std::min(loops.size(), runs.size());
     for (std::size_t i = 0; i < pairs; ++i) {
       add_native({next, loops[i].begin});
@@ -143,8 +157,8 @@ class Merger {
       next = loops[i].end;
     }
     if (runs.size() < loops.size()) add_python_gap();
-    add_native({next, thread_.os->native.frames.size()});
-    add_native_end();
+    add_native({next, end_});
+    if (end_ == thread_.os->native.frames.size()) add_native_end();
     if (pairs < runs.size()) add_python({runs[pairs].begin, runs.back().end});
     if (runs.size() >= loops.size()) add_python_gap();
   }
@@ -175,7 +189,10 @@ class Merger {
     if (!reason.empty()) merged_.push_back({MixedKind::gap, 0, std::move(reason)});
   }
 
+  bool shares_stack() const { return thread_.runs_above + thread_.runs_below > 0; }
+
   const JoinedThread& thread_;
+  std::size_t begin_ = 0, end_ = 0;  // of the native frames, those of this state
   std::vector<MixedFrame> merged_;
 };
 

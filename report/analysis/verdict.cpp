@@ -32,6 +32,7 @@ class Judgement {
     const std::vector<ThreadFinding>& threads = process.findings->threads;
     for (std::size_t i = 0; i < threads.size(); ++i) {
       const ThreadFinding& thread = threads[i];
+      if (process.threads[i].is_suspended()) continue;  // its OS thread is counted already
       if (thread.status == Status::running) ++running;
       if (process.threads[i].python == nullptr) continue;  // native threads have their own reasons to sleep
       ++known;
@@ -46,7 +47,9 @@ class Judgement {
         blocked > for_gil ? ", " + std::to_string(blocked - for_gil) + " of them blocked" : "";
     if (running > 0) {
       std::string what = std::to_string(running) + (running == 1 ? " thread runs" : " threads run");
-      const std::size_t others = threads.size() - running;
+      const auto is_suspended = [](const JoinedThread& each) { return each.is_suspended(); };
+      const auto suspended = std::count_if(process.threads.begin(), process.threads.end(), is_suspended);
+      const std::size_t others = threads.size() - static_cast<std::size_t>(suspended) - running;
       if (others > 0)
         what += ", " + std::to_string(others) + (others == 1 ? " waits" : " wait") + blocked_too;
       return {Verdict::running, what};

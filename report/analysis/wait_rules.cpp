@@ -192,6 +192,11 @@ Classification classify(const JoinedThread& thread) {
     return result;
   }
   const Facts facts = facts_of(thread);
+  // What its OS thread does, the state above it does: nothing of this state's own frames is waiting.
+  if (thread.is_suspended()) {
+    result.status = facts.asleep ? Status::waiting : Status::running;
+    return result;
+  }
   for (const WaitRule& rule : wait_rules()) {
     if (!has_fact(rule, facts)) continue;
     if (rule.calls != CallGroup::any && find_call(rule.calls, facts.call) == nullptr) continue;

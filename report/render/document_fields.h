@@ -203,6 +203,7 @@ void fields(Visitor& visit, T& object) {
   visit("main", object.main);
   visit("kind", object.kind);
   visit("interpreter", object.interpreter);
+  visit("suspended", object.suspended);
   visit("state", object.state);
   visit("cpu_ms", object.cpu_ms);
   visit("unmoved_looks", object.unmoved_looks);

@@ -33,6 +33,7 @@ class ThreadText {
     if (process_.interpreters.size() > 1 && thread_.interpreter) {
       text += ", interpreter " + std::to_string(*thread_.interpreter);
     }
+    if (thread_.suspended.value_or(false)) text += ", suspended";
     text += ", " + std::string(word(thread_.status));
     if (thread_.wait && thread_.wait->kind != word(thread_.status)) text += ": " + thread_.wait->kind;
     if (thread_.gil == "holds") text += ", holds the GIL";
