@@ -131,6 +131,25 @@ bool has_interpreter(Memory& memory, const RuntimeCandidate& candidate) {
   return interpreter && !interpreter->is_null();
 }
 
+// Whether the list's last interpreter is the main one. By another version's table `main` may stand where
+// `head` would, and the list reads as well from there.
+bool ends_with_main(Memory& memory, const Runtime& runtime) {
+  constexpr int most_interpreters = 10'000;
+  const auto& of = runtime.layout.runtime;
+  if (!of.interpreters_main.exists() || !of.interpreters_head.exists()) return true;
+  const auto pointer = [&](Address at, PointerField field) {
+    return memory.read_address(at + static_cast<std::uint64_t>(field.offset)).value_or(Address());
+  };
+  const Address main = pointer(runtime.address, of.interpreters_main);
+  Address at = pointer(runtime.address, of.interpreters_head);
+  for (int i = 0; i < most_interpreters && !at.is_null(); ++i) {
+    const Address next = pointer(at, runtime.layout.interpreter.next);
+    if (next.is_null()) return at == main;
+    at = next;
+  }
+  return false;
+}
+
 // Nothing names the version: the tables are tried, the one that the module's name tells first.
 Result<Runtime> try_tables(Memory& memory, const RuntimeCandidate& candidate) {
   int named = minor_in_name(candidate.module->path);
@@ -155,6 +174,8 @@ Result<Runtime> try_tables(Memory& memory, const RuntimeCandidate& candidate) {
     runtime.layout = *row.layout;
     lay_over_places(candidate, runtime.layout);
     Result<Runtime> verified = verify(memory, std::move(runtime), candidate, false);
+    if (verified && !ends_with_main(memory, *verified))
+      verified = Error{ErrorCode::corrupt, "its list of interpreters does not end with the main one", ""};
     if (verified) return verified;
     if (!first_error) first_error = verified.error();
   }
