@@ -128,9 +128,16 @@ class Place:
         return text.decode(errors="surrogateescape").strip()
 
     def host_pid(self):
-        """The pid of the Python as it is seen from here: itself, or the last below it."""
-        below = descendants_of(self.pid)
-        return below[-1] if below else self.pid
+        """The pid, as it is seen from here, of the process that told the truth: itself, or one below it."""
+        for pid in [self.pid, *descendants_of(self.pid)]:
+            try:
+                with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
+                    numbers = next(line for line in file if line.startswith("NSpid:")).split()
+            except (OSError, StopIteration):
+                continue
+            if int(numbers[-1]) == self.truth["pid"]:
+                return pid
+        raise scoped_target.TargetFailed(f"{self.command}: no process below it has the pid {self.truth['pid']}")
 
     def wait_until_parked(self):
         pid = self.host_pid()
