@@ -66,7 +66,7 @@ def main(program):
             failed.append(f"corpus {file.stem}")
     if len(files) < 3:
         failed.append("corpus")
-    found = interpreters.find_interpreters()
+    found = interpreters.for_scenarios(interpreters.find_interpreters())
     for each in found:
         pairs = pairs_of(ask(each["command"], [str(HERE / "sample.py")]))
         pairs += pairs_of(ask(each["command"], ["--stdlib", STEP]))

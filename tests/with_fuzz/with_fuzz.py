@@ -53,7 +53,7 @@ def fuzz(compare, interpreter, seed, how, jit):
 
 def main():
     compare = sys.argv[1]
-    found = interpreters.find_interpreters()
+    found = interpreters.for_scenarios(interpreters.find_interpreters())
     each = 800
     if len(sys.argv) > 2 or os.environ.get("PYTHREADS_TEST_ALL"):
         each = int(sys.argv[2] if len(sys.argv) > 2 else 100_000) // max(1, len(found)) + 1
