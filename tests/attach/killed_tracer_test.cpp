@@ -47,7 +47,8 @@ constexpr int marker = 0x70797468;
   options.pause_budget = 20s;
   const Result<attach::StopReport> report = attachment->hold(options, [](attach::Target& held) {
     for (const attach::ThreadState& thread : held.threads) {
-      if (thread.registers) static_cast<void>(held.memory->read_address(Address(thread.registers->pthread_self)));
+      if (thread.registers)
+        static_cast<void>(held.memory->read_address(Address(thread.registers->pthread_self)));
     }
   });
   ::_exit(report ? 0 : 1);

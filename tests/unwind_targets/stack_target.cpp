@@ -286,11 +286,11 @@ int main(int count, char** arguments) {
     shapes::calls_inlined(count);
   } else if (mode == "signal") {
     signal(SIGALRM, in_signal_handler);
-    ualarm(1000, 0);
+    ualarm(50000, 0);
     interrupted_function();
   } else if (mode == "signal_stack") {
     handle_on_own_stack(SIGALRM);
-    ualarm(1000, 0);
+    ualarm(50000, 0);
     interrupted_function();
   } else if (mode == "null_call") {
     handle_on_own_stack(SIGSEGV);
