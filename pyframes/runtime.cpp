@@ -251,7 +251,7 @@ Result<Runtime> identify_without_sys(Memory& memory, const RuntimeCandidate& can
   } else {
     version.major = 3;
     version.minor = minor_in_name(candidate.module->path);
-    if (version.minor < oldest_minor) return why;
+    if (version.minor < layout_rows().front().minor) return why;
   }
   const std::string_view name = base_name(candidate.module->path);
   const bool debug = name.ends_with("-dbg") || name.find("d.so") != std::string_view::npos ||
