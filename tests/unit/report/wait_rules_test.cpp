@@ -86,6 +86,8 @@ std::vector<Case> cases() {
       {"idle-worker", "idle", Status::idle, false,
        on({{"threading", "wait"}, {"queue", "get"}, {"concurrent.futures.thread", "_worker"}})},
       {"idle-worker-of-pool", "idle", Status::idle, false,
+       on({{"threading", "wait"}, {"queue", "get"}, {"multiprocessing.pool", "worker"}})},
+      {"idle-worker-of-pool", "idle", Status::idle, false,
        [](ThreadBuilder& t) {
          t.frame("pool.py", 1, "worker", "multiprocessing.pool")
              .waits_for(sync_object(pyframes::PySyncKind::simple_queue, 0x7000));
@@ -151,6 +153,8 @@ std::vector<Case> cases() {
       {"condition-wait", "condition", Status::waiting, false, on({{"threading", "wait"}})},
       {"thread-shutdown", "shutdown", Status::blocked, false,
        on({{"threading", "_wait_for_tstate_lock"}, {"threading", "_shutdown"}})},
+      {"thread-shutdown", "shutdown", Status::blocked, false,
+       on({{"threading", "_wait_for_tstate_lock"}, {"threading", "join"}, {"threading", "_shutdown"}})},
       {"thread-shutdown", "shutdown", Status::blocked, true, futex_on({{"threading", "_shutdown"}})},
       {"thread-join", "join", Status::blocked, false,
        on({{"threading", "_wait_for_tstate_lock"}, {"threading", "join"}})},
