@@ -112,8 +112,12 @@ void follow(Reading& reading, std::int32_t size, Cursor& cursor) {
   }
   // The frame above a shim, or above nothing, is the one that its evaluation loop began with.
   bool run_ends = shim || cursor.next.is_null();
-  if (layout.entry_style == EntryStyle::shim_frame && run_ends && !thread.frames.empty())
-    thread.frames.back().entry = true;
+  if (layout.entry_style == EntryStyle::shim_frame && run_ends && !thread.frames.empty()) {
+    FrameCopy& began = thread.frames.back();
+    began.entry = true;
+    // 3.15's chain ends with one more, PyThreadState.base_frame, which no loop left.
+    if (shim && began.loop_place.is_null()) began.loop_place = at;
+  }
 }
 
 // ---- after the release
@@ -216,6 +220,7 @@ void read_frame(Reading& reading, const FrameCopy& copy, PyThread& thread) {
   frame.address = copy.address;
   frame.code = copy.code;
   frame.entry = copy.entry;
+  frame.loop_place = copy.loop_place;
   Result<std::shared_ptr<const Code>> code = read_code(reading, copy.code);
   if (!code) {
     // There is a frame, though nothing of it is known but that.

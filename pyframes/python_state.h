@@ -68,6 +68,9 @@ struct PyFrame {
   int line = 0;                                       // 0: none (an instruction without a line)
   int column = 0, end_line = 0, end_column = 0;  // 1-based columns in bytes as CPython counts + 1; 0: unknown
   bool entry = false;  // C entered an evaluation loop with this frame: one native run ends below it
+  // Of an entry frame from 3.12 on: what its evaluation loop keeps on the C stack, so that the native frame
+  // whose part of the stack holds it is the loop's, whatever its name; null: not known.
+  attach::Address loop_place;
   bool trampoline =
       false;  // code that CPython itself made ("<shim>", entry trampolines); not shown by faulthandler
   PyTrigger trigger = PyTrigger::none;

@@ -108,6 +108,7 @@ struct FrameCopy {
   attach::Address code;  // a code object as far as its type says so; tags removed
   StructCopy frame;      // the struct's fixed part; localsplus begins at its `localsplus`
   bool entry = false;
+  attach::Address loop_place;  // as PyFrame's
 };
 
 struct ThreadCopy {

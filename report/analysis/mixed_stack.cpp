@@ -19,9 +19,29 @@ std::string_view source_name(std::string_view symbol) {
   return symbol.substr(0, symbol.find('.', 1));
 }
 
-// A frame of the loop itself: one for each activation.
-bool is_loop(const NativeFrame& frame) {
+// A frame of the loop itself by its name.
+bool is_named_loop(const NativeFrame& frame) {
   return source_name(frame.function) == "_PyEval_EvalFrameDefault";
+}
+
+// Which native frames are of the loop itself, one for each activation: by their name, and where that is
+// missing (the loop's cold part is local, so a stripped build does not name it) by what the loop keeps on
+// the stack. `library` is the file that CPython is in.
+std::vector<bool> find_loops(const std::vector<NativeFrame>& native, const std::vector<PyFrame>& python,
+                             std::string_view library) {
+  std::vector<bool> loops(native.size());
+  for (std::size_t i = 0; i < native.size(); ++i) loops[i] = is_named_loop(native[i]);
+  std::size_t at = 0;
+  for (const PyFrame& frame : python) {
+    if (frame.loop_place.is_null()) continue;
+    // The frame whose caller's stack begins above the place; calls inlined into it share its stack pointer.
+    while (at + 1 < native.size() && native[at + 1].sp <= frame.loop_place) ++at;
+    const NativeFrame& found = native[at];
+    if (at + 1 < native.size() && found.sp <= frame.loop_place && found.function.empty() &&
+        found.module == library)
+      loops[at] = true;
+  }
+  return loops;
 }
 
 // Native frames that are part of an activation of the loop and not one of their own: instructions that are
@@ -35,10 +55,10 @@ bool is_loop_caller(const NativeFrame& frame) {
 }
 
 // Each activation of the loop with all its native frames, innermost first.
-std::vector<Span> loop_activations(const std::vector<NativeFrame>& frames) {
+std::vector<Span> loop_activations(const std::vector<NativeFrame>& frames, const std::vector<bool>& loops) {
   std::vector<Span> activations;
   for (std::size_t i = 0; i < frames.size(); ++i) {
-    if (!is_loop(frames[i])) continue;
+    if (!loops[i]) continue;
     // Called inline from a loop frame that follows: the same activation (3.14's tail calls, DWARF's
     // inlining).
     const std::size_t floor = activations.empty() ? 0 : activations.back().end;
@@ -98,7 +118,7 @@ class Merger {
       add_native_end();
       return std::move(merged_);
     }
-    std::vector<Span> loops = loop_activations(native);
+    std::vector<Span> loops = loop_activations(native, find_loops(native, thread_.python->frames, library()));
     const std::vector<Span> runs = python_runs(thread_.python->frames);
     if (shares_stack()) {
       if (loops.size() != thread_.runs_above + runs.size() + thread_.runs_below) {
@@ -128,6 +148,8 @@ class Merger {
   }
 
  private:
+  std::string library() const { return thread_.runtime == nullptr ? "" : thread_.runtime->library; }
+
   bool walk_is_whole() const { return thread_.os->native.end == unwinder::StackEnd::root; }
 
   // Equal counts pair one to one. A native walk that ended early has lost outer activations and a cut Python
@@ -140,8 +162,7 @@ class Merger {
     const bool python_cut = !thread_.python->frames_gap.empty() && runs.size() < loops.size();
     if (!native_cut && !python_cut) return false;
     const std::vector<NativeFrame>& native = thread_.os->native.frames;
-    std::string module;
-    if (thread_.runtime != nullptr) module = thread_.runtime->library;
+    std::string module = library();
     if (!loops.empty()) module = native[loops[0].begin].module;
     return !module.empty() && std::none_of(native.begin(), native.end(), [&](const NativeFrame& frame) {
       return (frame.function.empty() && frame.module == module) || frame.trust != unwinder::FrameTrust::exact;

@@ -76,6 +76,33 @@ TEST(MixedStack, WhatIsInlinedIntoTheLoopIsTheLoop) {
   EXPECT_EQ(merged(stack.builder), "read|py:f|main");
 }
 
+// Two runs of a stripped build, whose loop's cold part has no name.
+Stack unnamed_loops() {
+  Stack stack;
+  stack.thread.frame("a.py", 1, "inner", "m", true).frame("a.py", 2, "outer", "m", true);
+  for (const char* name : {"__select", "", "", "PyObject_Vectorcall", "", "main"})
+    stack.thread.native(name, "/usr/bin/python3.11");
+  std::uint64_t sp = 0x7ffc0000;
+  for (auto& frame : stack.thread.os().native.frames) frame.sp = attach::Address(sp += 0x100);
+  stack.thread.python().frames[0].loop_place = attach::Address(0x7ffc0340);
+  stack.thread.python().frames[1].loop_place = attach::Address(0x7ffc0500);
+  return stack;
+}
+
+TEST(MixedStack, ALoopWithoutANameIsKnownByWhatItKeepsOnTheStack) {
+  const Stack stack = unnamed_loops();
+  EXPECT_EQ(merged(stack.builder), "__select||py:inner|PyObject_Vectorcall|py:outer|main");
+}
+
+TEST(MixedStack, APlaceProvesNothingOfANamedFrameNorOfAnotherModule) {
+  Stack named = unnamed_loops();
+  named.thread.os().native.frames[2].function = "list_sort";
+  EXPECT_EQ(merged(named.builder), "py:inner|py:outer|gap|__select||list_sort|PyObject_Vectorcall||main");
+  Stack other = unnamed_loops();
+  other.thread.os().native.frames[2].module = "/usr/lib/libc.so.6";
+  EXPECT_EQ(merged(other.builder), "py:inner|py:outer|gap|__select|||PyObject_Vectorcall||main");
+}
+
 TEST(MixedStack, TrampolinesCountAndAreNotShown) {
   Stack stack;
   stack.thread.frame("a.py", 1, "f").frame("<shim>", 0, "<shim>", "", true);
