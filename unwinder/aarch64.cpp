@@ -32,6 +32,28 @@ bool ends_with_call(std::span<const std::uint8_t, longest_call> code) {
          (instruction & 0xfefff800u) == 0xd63f0800u;
 }
 
+// BL imm26
+std::optional<Address> called_directly(std::span<const std::uint8_t, longest_call> code, Address at) {
+  std::uint32_t instruction = 0;
+  std::memcpy(&instruction, &code[longest_call - sizeof instruction], sizeof instruction);
+  if ((instruction & 0xfc000000u) != 0x94000000u) return std::nullopt;
+  const std::int64_t words = static_cast<std::int32_t>(instruction << 6u) >> 6;
+  return Address(at.value - 4 + static_cast<std::uint64_t>(words * 4));
+}
+
+// After BTI c where there is one: ADRP x16, page; LDR x17, [x16, #offset].
+std::optional<Address> linkage_slot(std::span<const std::uint8_t, linkage_entry_bytes> code, Address at) {
+  std::array<std::uint32_t, 3> words{};
+  std::memcpy(words.data(), code.data(), sizeof words);
+  const std::size_t begin = words[0] == 0xd503245fu ? 1 : 0;
+  const std::uint32_t page = words[begin], load = words[begin + 1];
+  if ((page & 0x9f00001fu) != 0x90000010u || (load & 0xffc003ffu) != 0xf9400211u) return std::nullopt;
+  const std::uint32_t pages = (page >> 5u & 0x7ffffu) << 2u | (page >> 29u & 3u);
+  const std::int64_t distance = std::int64_t{static_cast<std::int32_t>(pages << 11u) >> 11} * 4096;
+  const std::uint64_t base = (at.value + begin * 4) & ~std::uint64_t{0xfff};
+  return Address(base + static_cast<std::uint64_t>(distance) + (load >> 10u & 0xfffu) * std::uint64_t{8});
+}
+
 std::optional<CpuState> caller_of_leaf(const CpuState& state, StackWindow&) {
   const std::optional<std::uint64_t> link = state.get(cfi_return_address);
   if (!link) return std::nullopt;

@@ -31,6 +31,16 @@ bool is_about_signing(char augmentation);
 inline constexpr std::size_t longest_call = 8;
 bool ends_with_call(std::span<const std::uint8_t, longest_call> code);
 
+// Where the call leads that ends right before `at`; none where a register or a word of memory tells.
+std::optional<attach::Address> called_directly(std::span<const std::uint8_t, longest_call> code,
+                                               attach::Address at);
+
+// Where an entry of a procedure linkage table, `code` that stands at `at`, keeps the address that it jumps
+// to; none if it is no such entry, or none that is known.
+inline constexpr std::size_t linkage_entry_bytes = 16;
+std::optional<attach::Address> linkage_slot(std::span<const std::uint8_t, linkage_entry_bytes> code,
+                                            attach::Address at);
+
 // Where a function returns to that has built no frame and called nothing; all registers are still its
 // caller's.
 std::optional<CpuState> caller_of_leaf(const CpuState& state, StackWindow& stack);

@@ -4,6 +4,7 @@
 
 #include "unwinder/architecture.h"
 #include "unwinder/cfi.h"
+#include "unwinder/frame_step.h"
 
 namespace pythreads::unwinder {
 
@@ -13,6 +14,10 @@ using attach::Address;
 using attach::Result;
 
 constexpr std::size_t most_links = 64;
+constexpr std::uint64_t most_scanned = 4096;  // bytes of stack; the frames of one library call
+constexpr int enough_steps = 4;
+constexpr int fewest_steps = 2;
+
 bool is_proven_return_address(Address at, LoadedModules& modules, attach::TargetFiles& files,
                               attach::Memory& lasting) {
   if (at.value < longest_call) return false;
@@ -45,6 +50,73 @@ CpuState framed_caller(const CpuState& state, std::uint64_t pc, std::uint64_t fr
   return caller;
 }
 
+bool has_row(Address at, LoadedModules& modules, attach::TargetFiles& files, attach::Memory& lasting) {
+  LoadedModule* module = modules.find(at);
+  return module != nullptr &&
+         find_cfi_row(module->contents(files, lasting), module->facts().eh_frame_hdr, at).ok();
+}
+
+// Whether the tables lead on from this frame, each time to an address that follows a call: where a stale
+// word was taken for the return address, the frame's size leads to a word that is none.
+bool leads_on(CpuState state, LoadedModules& modules, attach::TargetFiles& files, attach::Memory& lasting,
+              StackWindow& stack) {
+  for (int steps = 0; steps < enough_steps; ++steps) {
+    LoadedModule* module = modules.find(state.pc() - 1);
+    if (module == nullptr) return false;
+    attach::Memory& contents = module->contents(files, lasting);
+    const Result<CfiRow> row = find_cfi_row(contents, module->facts().eh_frame_hdr, state.pc() - 1);
+    if (!row) return steps >= fewest_steps;
+    const Address before = state.sp();
+    const Result<StepOutcome> outcome = step_by_row(*row, contents, stack, state);
+    if (!outcome) return false;
+    if (*outcome == StepOutcome::root) return true;
+    // The outermost function may have been called by one without tables.
+    if (modules.find(state.pc() - 1) == nullptr || state.sp() <= before) return false;
+    if (!is_proven_return_address(state.pc(), modules, files, lasting)) {
+      return !has_row(state.pc() - 1, modules, files, lasting) && modules.may_be_code(state.pc() - 1) &&
+             steps + 1 >= fewest_steps;
+    }
+  }
+  return true;
+}
+
+// Whether the call before a return address may lead to code without tables. What it called before from the
+// same place has left return addresses of its own on the stack, and their calls lead elsewhere.
+bool may_call_without_tables(Address at, LoadedModules& modules, attach::TargetFiles& files,
+                             attach::Memory& lasting) {
+  LoadedModule* module = modules.find(at - 1);
+  if (module == nullptr) return false;
+  attach::Memory& contents = module->contents(files, lasting);
+  std::array<std::uint8_t, longest_call> call{};
+  if (!contents.read(at - longest_call, std::as_writable_bytes(std::span(call)))) return false;
+  const std::optional<Address> called = called_directly(call, at);
+  if (!called || !has_row(*called, modules, files, lasting)) return true;
+  std::array<std::uint8_t, linkage_entry_bytes> entry{};
+  LoadedModule* callee = modules.find(*called);
+  if (!callee->contents(files, lasting).read(*called, std::as_writable_bytes(std::span(entry)))) return false;
+  const std::optional<Address> slot = linkage_slot(entry, *called);
+  if (!slot) return false;
+  const Result<Address> bound = lasting.read_address(*slot);
+  return bound && !has_row(*bound, modules, files, lasting);
+}
+
+// musl is built without unwind tables and without frame pointers: what called into it is found on the stack.
+std::optional<CpuState> scan_for_caller(const CpuState& state, LoadedModules& modules,
+                                        attach::TargetFiles& files, attach::Memory& lasting,
+                                        StackWindow& stack) {
+  const std::uint64_t begin = (state.sp().value + 7) & ~std::uint64_t{7};
+  for (std::uint64_t at = begin; at < begin + most_scanned; at += 8) {
+    const Result<std::uint64_t> word = stack.read_word(Address(at));
+    if (!word) break;
+    if (!is_proven_return_address(Address(*word), modules, files, lasting)) continue;
+    if (!may_call_without_tables(Address(*word), modules, files, lasting)) continue;
+    CpuState caller = caller_with(state, *word, at + 8, 0);
+    caller.forget(cfi_fp);
+    if (leads_on(caller, modules, files, lasting, stack)) return caller;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::vector<CpuState> guess_callers(const CpuState& state, bool pc_is_exact, LoadedModules& modules,
@@ -71,6 +143,9 @@ std::vector<CpuState> guess_callers(const CpuState& state, bool pc_is_exact, Loa
     lowest = *frame + 16;
     frame = *next;
   }
+  if (modules.find(state.pc()) == nullptr) return {};
+  if (std::optional<CpuState> caller = scan_for_caller(state, modules, files, lasting, stack))
+    return {*caller};
   return {};
 }
 

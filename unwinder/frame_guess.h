@@ -1,7 +1,9 @@
 // What is tried where no unwind table covers an address: code made at run time, hand-written assembly, a call
 // through a bad pointer. Frames found so are `scanned`, and none is believed on its own word: a return
 // address must lie in a module's code, be covered by its unwind tables, and follow a call instruction. A
-// chain of frame pointers through code without a module is accepted only when it ends at such an address.
+// chain of frame pointers through code without a module is accepted only when it ends at such an address. In
+// a module without tables (musl's libc) the stack is scanned for one from which the tables lead on; frames
+// between are not seen.
 #pragma once
 
 #include <vector>

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstring>
 
 #include "unwinder/architecture.h"
 
@@ -41,6 +42,25 @@ bool ends_with_call(std::span<const std::uint8_t, longest_call> code) {
     if (expected == length) return true;
   }
   return false;
+}
+
+// CALL rel32
+std::optional<Address> called_directly(std::span<const std::uint8_t, longest_call> code, Address at) {
+  if (code[longest_call - 5] != 0xe8) return std::nullopt;
+  std::int32_t distance = 0;
+  std::memcpy(&distance, code.data() + longest_call - 4, sizeof distance);
+  return Address(at.value + static_cast<std::uint64_t>(static_cast<std::int64_t>(distance)));
+}
+
+// JMP [rip + disp32], after ENDBR64 and a BND prefix where there are any.
+std::optional<Address> linkage_slot(std::span<const std::uint8_t, linkage_entry_bytes> code, Address at) {
+  constexpr std::array<std::uint8_t, 4> endbr64 = {0xf3, 0x0f, 0x1e, 0xfa};
+  std::size_t begin = std::equal(endbr64.begin(), endbr64.end(), code.begin()) ? endbr64.size() : 0;
+  if (code[begin] == 0xf2) ++begin;
+  if (code[begin] != 0xff || code[begin + 1] != 0x25) return std::nullopt;
+  std::int32_t distance = 0;
+  std::memcpy(&distance, code.data() + begin + 2, sizeof distance);
+  return Address(at.value + begin + 6 + static_cast<std::uint64_t>(static_cast<std::int64_t>(distance)));
 }
 
 // The return address is on top.

@@ -339,13 +339,18 @@ TEST(Walk, ALeafWithoutTableIsLeftByTheTopOfTheStack) {
             (Names{"without_cfi_leaf", "(anonymous namespace)::spin_in_leaf()", "main"}));
 }
 
-TEST(Walk, WithNothingToGoByItEndsInAGap) {
+TEST(Walk, TheStackIsScannedWhereThereIsNeitherTableNorFramePointer) {
   const Child child({target_path("stack_target"), "nothing"});
   const NativeStack stack = stacks_of(child).at(0);
-  EXPECT_EQ(stack.end, StackEnd::gap);
-  EXPECT_NE(stack.gap, "");
-  EXPECT_EQ(stack.frames.back().function, "without_cfi_without_frame_pointer");
-  for (const NativeFrame& frame : stack.frames) EXPECT_EQ(frame.trust, FrameTrust::exact);
+  EXPECT_EQ(stack.end, StackEnd::root) << stack.gap;
+  const Names expected = {"(anonymous namespace)::ready_and_wait()", "without_cfi_without_frame_pointer",
+                          "main"};
+  EXPECT_EQ(names_from(stack, expected[0], 3), expected);
+  for (const NativeFrame& frame : stack.frames) {
+    if (frame.function == expected[2]) break;
+    EXPECT_EQ(frame.trust, FrameTrust::exact) << frame.function;
+  }
+  EXPECT_EQ(stack.frames.back().trust, FrameTrust::scanned);
 }
 
 TEST(Walk, ThroughCodeMadeAtRunTime) {
