@@ -7,7 +7,7 @@ EXPECTED = (
     "bullseye-3.9", "bullseye-3.9d", "bookworm-3.11", "bookworm-3.11d", "trixie-3.13", "trixie-3.13d", "sid-3.14",
     "sid-3.14d", "sid-3.15", "sid-3.15d", "trixie-3.13t", "musl-3.13", "static-3.13",
 )  # fmt: skip
-WHERE_FOUND = ("system-3.11", "pyenv-3.8", "pyenv-3.9", "pyenv-3.10", "pyenv-3.11", "pyenv-3.12", "pyenv-3.13")
+WHERE_FOUND = ("system-3.11", "pyenv-3.6", "pyenv-3.7", "pyenv-3.8", "pyenv-3.9", "pyenv-3.10", "pyenv-3.11", "pyenv-3.12", "pyenv-3.13")
 
 
 def kept_name(name):

@@ -172,6 +172,8 @@ class Comparison:
         if self.truth["free_threaded"]:
             return self.equal("gil", None, main["gil"])
         expected = self.truth.get("gil", {"holder": None, "waiters": []})
+        if main["gil"] is None:
+            return self.wrong("gil is unknown")
         self.equal("gil.locked", expected["holder"] is not None, main["gil"]["locked"])
         self.equal("gil.holder", expected["holder"], main["gil"]["holder"])
         self.equal("gil.waiters", sorted(expected["waiters"]), sorted(main["gil"]["waiters"]))

@@ -11,7 +11,6 @@ LIBC = re.compile(r"/(libc[.-]|libpthread[.-]|ld-musl|libc\.musl)")
 OF_THE_INTERPRETER = re.compile(r"^_?Py|^pythread_wrapper|^thread_run|^t_bootstrap|^bootstate|^os_read")
 # musl's C files have no unwind tables: a walk that has reached the function that musl started has reached the end.
 NO_TABLES = re.compile(r"no unwind table|has no unwind tables")
-NO_LOOP = re.compile(r"activations of the evaluation loop were recognised")
 # The walk ends in its code, or passes it and meets fewer activations of the evaluation loop than there are runs of frames.
 JIT = re.compile(r"JIT|made at run time|no module holds it|activations of the evaluation loop were recognised")
 
@@ -136,9 +135,6 @@ class Cells:
             reasons.pop()
         if self.truth.get("jit") and any(JIT.search(each) for each in reasons):
             return []  # no walk passes code that nobody described, and this says so
-        if self.truth.get("nameless"):
-            # Which function the evaluation loop is, only its name tells: all frames are shown, beside each other.
-            reasons = [each for each in reasons if not NO_LOOP.search(each)]
         if reasons:
             problems.append(f"gaps {reasons}")
         ends = MAIN_ENDS if thread["main"] else THREAD_ENDS

@@ -28,8 +28,8 @@ The ways: `plain`; `container` (a mount namespace and pivot_root), `pidns` (and 
 `chroot`; `loader` (started by ld.so); the executable `deleted`, `replaced` or `renamed` (to uwsgi), run from a `memfd`, or `stripped`;
 `embedded` (a C program that is linked with libpython); `jit` (PYTHON_JIT=1); `gil` (a free-threaded build with PYTHON_GIL=1).
 
-Native stacks on musl end where musl's own code begins, which has no unwind tables, and with code of the JIT, which nobody describes:
-the dump says so in a gap, and a cell passes if it does.
+Native stacks on musl end with the frame of its libc that began the thread, for it has no unwind tables, and with code of the JIT, which
+nobody describes: the dump says so in a gap, and a cell passes if it does. A GIL that only stripped symbols tell of (3.6) is unknown.
 """
 
 
