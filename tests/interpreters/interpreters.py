@@ -142,6 +142,21 @@ def for_scenarios(found):
     return [each for each in found if not each.get("small")]
 
 
+def jit_interpreters(found):
+    """Those of `found` that have the JIT built in and off, once more with it on (3.14 on; PYTHON_JIT in the manual)."""
+    with_jit = []
+    for each in found:
+        if minor_of(each["version"]) < (3, 14):
+            continue
+        asked = [*each["command"], "-ISc", "import sys; raise SystemExit(not sys._jit.is_available())"]
+        if subprocess.run(asked, stderr=subprocess.DEVNULL, timeout=60, check=False).returncode != 0:
+            continue
+        # From 3.15 on it can be made to compile what has run a few times only.
+        command = ["/usr/bin/env", "PYTHON_JIT=1", "PYTHON_JIT_STRESS=1", *each["command"]]
+        with_jit.append({**each, "name": each["name"] + "-jit", "command": command})
+    return with_jit
+
+
 def find_interpreters():
     return system_interpreter() + suite_interpreters() + built_interpreters() + pyenv_interpreters() + extra_interpreters()
 

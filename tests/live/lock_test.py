@@ -32,7 +32,8 @@ FEW = [
     "conditions", "error_checking_mutex", "explicit_acquire", "finalizer_reentry", "free_threaded", "futures",
     "import_cycle", "joins", "kernel_waits", "leaving", "lock_cycle", "managers", "may_have_failed", "monitored",
     "nested_blocks", "own_lock_class", "pool_starvation", "python_mutex", "queues", "released_inside", "semaphores",
-    "streams", "suspended", "thread_handle", "three_cycle", "traced", "unlocked_inside", "unwound", "world_stopped",
+    "streams", "suspended", "thread_handle", "three_cycle", "traced", "unlocked_inside", "unwound",
+    "world_held_in_native", "world_stopped",
 ]
 PATIENCE = ["--pause-budget", "60s", "--deadline", "60s"]
 SHARE = 0.99
