@@ -32,7 +32,7 @@ atexit.register(shutil.rmtree, BUILT, ignore_errors=True)
 
 def chosen():
     wanted = os.environ.get("PYTHREADS_TEST_INTERPRETERS")
-    found = interpreters.find_interpreters()
+    found = interpreters.for_scenarios(interpreters.find_interpreters())
     return [each for each in found if not wanted or each["name"] in wanted.split(",")]
 
 
