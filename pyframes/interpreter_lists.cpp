@@ -18,27 +18,27 @@ constexpr std::uint64_t lowest_address = 0x1000;
 constexpr std::int64_t most_ids = 1'000'000;
 constexpr int most_interpreters = 1000;
 
-Address pointer(Memory& memory, Address at, PointerField field) {
-  if (!field.exists()) return Address();
-  const Result<Address> value = memory.read_address(at + static_cast<std::uint64_t>(field.offset));
-  return value ? *value : Address();
-}
-
-bool leads_to(const RuntimeLayout& layout, Memory& memory, Address from, Address to) {
-  for (int i = 0; i < most_interpreters && !from.is_null(); ++i) {
-    if (from == to) return true;
-    from = pointer(memory, from, layout.interpreter.next);
-  }
-  return false;
-}
-
 bool fits(const RuntimeLayout& layout, Memory& memory, Address head, Address main) {
-  const Address thread = pointer(memory, main, layout.interpreter.threads_head);
-  return !thread.is_null() && pointer(memory, thread, layout.thread_state.interp) == main &&
-         pointer(memory, main, layout.interpreter.next).is_null() && leads_to(layout, memory, head, main);
+  const Address thread = pointer_at(memory, main, layout.interpreter.threads_head);
+  return !thread.is_null() && pointer_at(memory, thread, layout.thread_state.interp) == main &&
+         ends_with(layout, memory, head, main, most_interpreters);
 }
 
 }  // namespace
+
+Address pointer_at(Memory& memory, Address at, PointerField field) {
+  if (!field.exists()) return Address();
+  return memory.read_address(at + static_cast<std::uint64_t>(field.offset)).value_or(Address());
+}
+
+bool ends_with(const RuntimeLayout& layout, Memory& memory, Address head, Address main, int most) {
+  for (int i = 0; i < most && !head.is_null(); ++i) {
+    const Address next = pointer_at(memory, head, layout.interpreter.next);
+    if (next.is_null()) return head == main;
+    head = next;
+  }
+  return false;
+}
 
 bool InterpreterLists::is_writable(std::uint64_t address) const {
   const auto after =

@@ -9,11 +9,21 @@
 #include <vector>
 
 #include "attach/address.h"
+#include "attach/memory.h"
 #include "attach/target.h"
+#include "pyframes/runtime_layout.h"
 
 namespace pythreads::pyframes {
 
 inline constexpr std::size_t interpreter_list_size = 24;
+
+// One pointer of a struct that is followed before anything is held; null where the layout has no such field
+// or it can't be read.
+attach::Address pointer_at(attach::Memory& memory, attach::Address at, PointerField field);
+
+// Whether the list that begins with `head` ends with `main`, of `most` interpreters at most.
+bool ends_with(const RuntimeLayout& layout, attach::Memory& memory, attach::Address head,
+               attach::Address main, int most);
 
 class InterpreterLists {
  public:

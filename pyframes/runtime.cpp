@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "pyframes/debug_offsets.h"
+#include "pyframes/hex.h"
+#include "pyframes/interpreter_lists.h"
 #include "pyframes/layouts.h"
 #include "pyframes/runtime_search.h"
 #include "pyframes/sys_module.h"
@@ -125,10 +127,7 @@ Result<Runtime> verify(Memory& memory, Runtime runtime, const RuntimeCandidate& 
 }
 
 bool has_interpreter(Memory& memory, const RuntimeCandidate& candidate) {
-  const PointerField head = candidate.places->runtime.interpreters_head;
-  const Result<Address> interpreter =
-      memory.read_address(candidate.runtime + static_cast<std::uint64_t>(head.offset));
-  return interpreter && !interpreter->is_null();
+  return !pointer_at(memory, candidate.runtime, candidate.places->runtime.interpreters_head).is_null();
 }
 
 // Whether the list's last interpreter is the main one. By another version's table `main` may stand where
@@ -137,17 +136,8 @@ bool ends_with_main(Memory& memory, const Runtime& runtime) {
   constexpr int most_interpreters = 10'000;
   const auto& of = runtime.layout.runtime;
   if (!of.interpreters_main.exists() || !of.interpreters_head.exists()) return true;
-  const auto pointer = [&](Address at, PointerField field) {
-    return memory.read_address(at + static_cast<std::uint64_t>(field.offset)).value_or(Address());
-  };
-  const Address main = pointer(runtime.address, of.interpreters_main);
-  Address at = pointer(runtime.address, of.interpreters_head);
-  for (int i = 0; i < most_interpreters && !at.is_null(); ++i) {
-    const Address next = pointer(at, runtime.layout.interpreter.next);
-    if (next.is_null()) return at == main;
-    at = next;
-  }
-  return false;
+  return ends_with(runtime.layout, memory, pointer_at(memory, runtime.address, of.interpreters_head),
+                   pointer_at(memory, runtime.address, of.interpreters_main), most_interpreters);
 }
 
 // Nothing names the version: the tables are tried, the one that the module's name tells first.
@@ -186,36 +176,40 @@ Result<Runtime> try_tables(Memory& memory, const RuntimeCandidate& candidate) {
   return *std::move(first_error);
 }
 
-Result<Runtime> identify(Memory& memory, const RuntimeCandidate& candidate) {
+// What a runtime says of itself, without any layout.
+struct ToldVersion {
+  PyVersion version;
+  bool free_threaded = false, has_debug_offsets = false;
+};
+
+// Nothing: it says nothing (before 3.11).
+Result<std::optional<ToldVersion>> told_version(Memory& memory, const RuntimeCandidate& candidate) {
   std::array<std::byte, debug_offsets_header_size> bytes{};
   Result<void> done = memory.read(candidate.runtime, bytes);
   if (!done) return std::move(done).error();
+  if (Result<DebugOffsetsHeader> header = parse_debug_offsets_header(bytes))
+    return std::optional(ToldVersion{header->version, header->free_threaded, true});
+  if (!candidate.version) return std::optional<ToldVersion>();
+  Result<std::uint64_t> hex_version = memory.read_value<std::uint64_t>(*candidate.version);
+  if (!hex_version) return std::move(hex_version).error();
+  ToldVersion told;
+  told.version = version_of_hex(static_cast<std::uint32_t>(*hex_version));
+  if (*hex_version >> 32 != 0 || told.version.major != 3)
+    return Error{ErrorCode::corrupt, "its Py_Version is none of CPython 3", ""};
+  return std::optional(told);
+}
 
-  PyVersion version;
-  bool free_threaded = false, has_debug_offsets = false;
-  if (Result<DebugOffsetsHeader> header = parse_debug_offsets_header(bytes)) {
-    version = header->version;
-    free_threaded = header->free_threaded;
-    has_debug_offsets = true;
-  } else if (candidate.version) {
-    Result<std::uint64_t> hex = memory.read_value<std::uint64_t>(*candidate.version);
-    if (!hex) return std::move(hex).error();
-    version = version_of_hex(static_cast<std::uint32_t>(*hex));
-    if (*hex >> 32 != 0 || version.major != 3)
-      return Error{ErrorCode::corrupt, "its Py_Version is none of CPython 3", ""};
-  } else {
-    return try_tables(memory, candidate);
-  }
+Result<Runtime> identify(Memory& memory, const RuntimeCandidate& candidate) {
+  const Result<std::optional<ToldVersion>> told = told_version(memory, candidate);
+  if (!told) return told.error();
+  if (!*told) return try_tables(memory, candidate);
+  const ToldVersion& of = **told;
   Result<Runtime> runtime =
-      choose_layout(memory, candidate, version, false, free_threaded, has_debug_offsets);
+      choose_layout(memory, candidate, of.version, false, of.free_threaded, of.has_debug_offsets);
   if (!runtime) return runtime;
-  return verify(memory, *std::move(runtime), candidate, has_debug_offsets);
+  return verify(memory, *std::move(runtime), candidate, of.has_debug_offsets);
 }
 
-std::uint64_t word_at(Memory& memory, Address at, PointerField field) {
-  if (!field.exists()) return 0;
-  return memory.read_value<std::uint64_t>(at + static_cast<std::uint64_t>(field.offset)).value_or(0);
-}
 std::optional<std::int32_t> flag_at(Memory& memory, Address at, IntField field) {
   if (!field.exists()) return std::nullopt;
   const Result<std::int32_t> flag =
@@ -225,44 +219,34 @@ std::optional<std::int32_t> flag_at(Memory& memory, Address at, IntField field) 
 }
 
 // Whether the first interpreter's first thread state, if there are any, names it.
-bool lists_agree(Memory& memory, const RuntimeLayout& layout, std::uint64_t interpreter) {
-  if (interpreter == 0) return true;
-  const std::uint64_t tstate = word_at(memory, Address(interpreter), layout.interpreter.threads_head);
-  return tstate == 0 || word_at(memory, Address(tstate), layout.thread_state.interp) == interpreter;
+bool lists_agree(Memory& memory, const RuntimeLayout& layout, Address interpreter) {
+  if (interpreter.is_null()) return true;
+  const Address tstate = pointer_at(memory, interpreter, layout.interpreter.threads_head);
+  return tstate.is_null() || pointer_at(memory, tstate, layout.thread_state.interp) == interpreter;
 }
 
 // A CPython that is only being initialized, or was finalized: no `sys` proves its layout, but its version is
 // known without. `initialized` is set as the last of Py_Initialize and cleared as the first of Py_FinalizeEx,
 // which leaves `finalizing` set for good (Python/pylifecycle.c at v3.8.0 to v3.15.0).
 Result<Runtime> identify_without_sys(Memory& memory, const RuntimeCandidate& candidate, const Error& why) {
-  std::array<std::byte, debug_offsets_header_size> bytes{};
-  Result<void> done = memory.read(candidate.runtime, bytes);
-  if (!done) return std::move(done).error();
-  PyVersion version;
-  bool free_threaded = false, has_debug_offsets = false;
-  if (Result<DebugOffsetsHeader> header = parse_debug_offsets_header(bytes)) {
-    version = header->version;
-    free_threaded = header->free_threaded;
-    has_debug_offsets = true;
-  } else if (candidate.version) {
-    Result<std::uint64_t> hex = memory.read_value<std::uint64_t>(*candidate.version);
-    if (!hex) return std::move(hex).error();
-    version = version_of_hex(static_cast<std::uint32_t>(*hex));
-  } else {
-    version.major = 3;
-    version.minor = minor_in_name(candidate.module->path);
-    if (version.minor < layout_rows().front().minor) return why;
+  const Result<std::optional<ToldVersion>> told = told_version(memory, candidate);
+  if (!told) return told.error();
+  ToldVersion of = told->value_or(ToldVersion());
+  if (!*told) {
+    of.version.major = 3;
+    of.version.minor = minor_in_name(candidate.module->path);
+    if (of.version.minor < layout_rows().front().minor) return why;
   }
   const std::string_view name = base_name(candidate.module->path);
   const bool debug = name.ends_with("-dbg") || name.find("d.so") != std::string_view::npos ||
                      (name.ends_with('d') && minor_in_name(name) >= 0);
   Result<Runtime> runtime =
-      choose_layout(memory, candidate, version, debug, free_threaded, has_debug_offsets);
+      choose_layout(memory, candidate, of.version, debug, of.free_threaded, of.has_debug_offsets);
   if (!runtime) return runtime;
 
   const RuntimeLayout& layout = runtime->layout;
-  const std::uint64_t interpreter = word_at(memory, candidate.runtime, layout.runtime.interpreters_head);
-  const bool finalizing = word_at(memory, candidate.runtime, layout.runtime.finalizing) != 0;
+  const Address interpreter = pointer_at(memory, candidate.runtime, layout.runtime.interpreters_head);
+  const bool finalizing = !pointer_at(memory, candidate.runtime, layout.runtime.finalizing).is_null();
   const std::optional<std::int32_t> core =
       flag_at(memory, candidate.runtime, layout.runtime.core_initialized);
   const std::optional<std::int32_t> whole = flag_at(memory, candidate.runtime, layout.runtime.initialized);
@@ -270,11 +254,11 @@ Result<Runtime> identify_without_sys(Memory& memory, const RuntimeCandidate& can
     return why;
   std::string note;
   if (finalizing) {
-    note = interpreter == 0 ? "Python was finalized and has no interpreter any more"
-                            : "Python is being finalized, and its sys is gone";
+    note = interpreter.is_null() ? "Python was finalized and has no interpreter any more"
+                                 : "Python is being finalized, and its sys is gone";
   } else {
-    note = interpreter == 0 ? "Python has no interpreter yet"
-                            : "Python is being initialized, and has no sys yet";
+    note = interpreter.is_null() ? "Python has no interpreter yet"
+                                 : "Python is being initialized, and has no sys yet";
   }
   if (!runtime->layout_note.empty()) runtime->layout_note += "; ";
   runtime->layout_note += note + ": its layout could not be checked";
@@ -289,21 +273,13 @@ Result<Runtime> identify_steadily(Memory& memory, const RuntimeCandidate& candid
   return runtime;
 }
 
-std::string in_hex(Address address) {
-  std::array<char, 16> digits{};
-  auto [end, status] = std::to_chars(digits.data(), digits.data() + digits.size(), address.value, 16);
-  return "0x" + std::string(digits.data(), end);
-}
-
 // How many thread states there are; what tells the busier of two runtimes.
 std::size_t count_threads(Memory& memory, const Runtime& runtime) {
   const RuntimeLayout& layout = runtime.layout;
   constexpr std::size_t most_counted = 10'000;
   std::size_t seen = 0, count = 0;
   auto follow = [&](Address from, PointerField field) {
-    if (++seen > most_counted || !field.exists()) return Address();
-    const Result<Address> next = memory.read_address(from + static_cast<std::uint64_t>(field.offset));
-    return next ? *next : Address();
+    return ++seen > most_counted ? Address() : pointer_at(memory, from, field);
   };
   Address interpreter = follow(runtime.address, layout.runtime.interpreters_head);
   for (; !interpreter.is_null(); interpreter = follow(interpreter, layout.interpreter.next)) {
@@ -358,7 +334,7 @@ class RunningRuntimes {
       if (i == busiest) continue;
       chosen.others.push_back(
           "another CPython runs in the process and is not read: " + to_string(other.version) + " in " +
-          other.library + ", _PyRuntime at " + in_hex(other.address));
+          other.library + ", _PyRuntime at " + hex(other.address));
     }
     return chosen;
   }
