@@ -165,10 +165,14 @@ class MountNamespaces(unittest.TestCase):
 
     def test_overlayfs(self):
         """overlayfs shows other device numbers in maps than to stat(2)."""
-        for name in ("lower", "upper", "work", "merged"):
+        for name in ("lower", "layers", "merged"):
             (self.folder / name).mkdir()
         shutil.copy(self.python, self.folder / "lower" / "python3")
-        mount = f"mount -t tmpfs none {self.folder}/work; mkdir {self.folder}/work/u {self.folder}/work/w; mount -t overlay overlay -o lowerdir={self.folder}/lower,upperdir={self.folder}/work/u,workdir={self.folder}/work/w {self.folder}/merged"
+        lower, layers, merged = (self.folder / name for name in ("lower", "layers", "merged"))
+        mount = (
+            f"mount -t tmpfs none {layers}; mkdir {layers}/changes {layers}/scratch; mount -t overlay overlay"
+            f" -o lowerdir={lower},upperdir={layers}/changes,workdir={layers}/scratch {merged}"
+        )
         if not works("unshare", "--mount", "sh", "-ec", mount + '; "$0"'):
             self.skipTest("no overlayfs can be mounted here")
         for change in ("true", f"cp {self.python} {self.folder}/merged/python3"):
