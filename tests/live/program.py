@@ -20,13 +20,16 @@ def released():
     return os.environ.get("PYTHREADS_RELEASE") or executable()
 
 
-def run(*arguments, seconds=120, stdin=None, by=None, **more):
-    """A finished run: returncode, stdout and stderr as bytes. `by` is the program, the one under test without it."""
+def run(*arguments, seconds=120, stdin=None, by=None, before=(), **more):
+    """A finished run: returncode, stdout and stderr as bytes.
+
+    `by` is the program, the one under test without it; `before` the words of a command that runs it.
+    """
     environment = {**os.environ, "NO_COLOR": "1"}
     # Who is traced or killed in a test can't look for leaks.
     environment.setdefault("ASAN_OPTIONS", "detect_leaks=0")
     return subprocess.run(
-        [by or executable(), *map(str, arguments)],
+        [*before, by or executable(), *map(str, arguments)],
         input=stdin,
         capture_output=True,
         timeout=seconds,

@@ -146,11 +146,7 @@ class Embedding(unittest.TestCase):
             shutil.copy(library, path)
             with self.subTest(version), self.embedded("local", path, home) as here:
                 os.unlink(path)
-                done = subprocess.run(
-                    [*command, place.program.executable(), "dump", "--json", str(here.pid)],
-                    capture_output=True,
-                    check=False,
-                )
+                done = place.program.run("dump", "--json", here.pid, before=command)
                 self.assertEqual((done.returncode, done.stderr), (0, b""))
                 process = json.loads(done.stdout)["processes"][0]
                 self.assertEqual(process["python"]["version"], here.truth["version"])
@@ -191,6 +187,5 @@ class Embedding(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("ASAN_OPTIONS", "detect_leaks=0")
     place.program.executable()
     unittest.main(verbosity=2)

@@ -71,11 +71,7 @@ class PidNamespaces(unittest.TestCase):
         """pythreads in the container, by the pid that it has there."""
         with Place([*IN_PIDS, "--mount-proc", "sh", "-c", f"{PYTHON}; true"]) as here:
             command = in_namespaces_of(here.host_pid(), "--pid", "--mount")
-            done = subprocess.run(
-                [*command, place.program.executable(), "dump", "--json", str(here.truth["pid"])],
-                capture_output=True,
-                check=False,
-            )
+            done = place.program.run("dump", "--json", here.truth["pid"], before=command)
             self.assertEqual((done.returncode, done.stderr), (0, b""))
             process = json.loads(done.stdout)["processes"][0]
             self.assertEqual(process["pid"], here.truth["pid"])
@@ -87,11 +83,7 @@ class PidNamespaces(unittest.TestCase):
         """Inside, with the host's /proc: its numbers are not those of the kernel's calls; nothing may be stopped."""
         with Place([*IN_PIDS, "sh", "-c", f"{PYTHON}; true"]) as here:
             for pid in (here.truth["pid"], here.host_pid(), 1):
-                done = subprocess.run(
-                    [*in_namespaces_of(here.host_pid(), "--pid"), place.program.executable(), "dump", "--json", str(pid)],
-                    capture_output=True,
-                    check=False,
-                )
+                done = place.program.run("dump", "--json", pid, before=in_namespaces_of(here.host_pid(), "--pid"))
                 error = json.loads(done.stdout)["errors"][0]
                 self.assertEqual((done.returncode, error["code"]), (66, "unreadable"))
                 self.assertIn("/proc is of another pid namespace", error["message"])
@@ -101,11 +93,7 @@ class PidNamespaces(unittest.TestCase):
     def test_proc_of_a_namespace_below(self):
         with Place([*IN_PIDS, "--mount-proc", "sh", "-c", f"{PYTHON}; true"]) as here:
             # Sanitizers need /proc/self, which there is none of.
-            done = subprocess.run(
-                [*in_namespaces_of(here.host_pid(), "--mount"), place.program.released(), "dump", "--json", str(here.truth["pid"])],
-                capture_output=True,
-                check=False,
-            )
+            done = place.program.run("dump", "--json", here.truth["pid"], before=in_namespaces_of(here.host_pid(), "--mount"), by=place.program.released())
             error = json.loads(done.stdout)["errors"][0]
             self.assertEqual((done.returncode, error["code"]), (66, "unreadable"))
             self.assertIn("where pythreads has no pid", error["message"])
@@ -126,11 +114,7 @@ class UserNamespaces(unittest.TestCase):
         with Place([*self.COMMAND, "sh", "-c", f"{PYTHON}; true"]) as here:
             command = in_namespaces_of(here.host_pid(), "--user", "--pid", "--mount", "--preserve-credentials")
             for options in ([], ["--native"]):
-                done = subprocess.run(
-                    [*command, place.program.executable(), "dump", "--json", *options, str(here.truth["pid"])],
-                    capture_output=True,
-                    check=False,
-                )
+                done = place.program.run("dump", "--json", *options, here.truth["pid"], before=command)
                 self.assertEqual((done.returncode, done.stderr), (0, b""))
                 process = json.loads(done.stdout)["processes"][0]
                 names = {each["name"] for each in process["threads"]}
@@ -139,11 +123,7 @@ class UserNamespaces(unittest.TestCase):
     def test_from_inside_a_process_outside(self):
         """Its root is nobody outside: refused, and the reason is the namespace."""
         with Place([SYSTEM_PYTHON, PARKED]) as outside:
-            done = subprocess.run(
-                ["unshare", "--user", "--map-root-user", place.program.executable(), "dump", "--json", str(outside.pid)],
-                capture_output=True,
-                check=False,
-            )
+            done = place.program.run("dump", "--json", outside.pid, before=["unshare", "--user", "--map-root-user"])
             error = json.loads(done.stdout)["errors"][0]
             self.assertEqual((done.returncode, error["code"]), (77, "not_permitted"))
             self.assertIn("user namespace", error["message"])
@@ -252,7 +232,5 @@ class MountNamespaces(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    # LeakSanitizer needs a /proc of its own namespace.
-    os.environ.setdefault("ASAN_OPTIONS", "detect_leaks=0")
     place.program.executable()
     unittest.main(verbosity=2)
