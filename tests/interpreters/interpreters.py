@@ -27,7 +27,8 @@ import suites  # noqa: E402
 OLDEST = (3, 6)
 SYSTEM_PYTHON = "/usr/bin/python3"
 ASK = (
-    "import sys, sysconfig; print('.'.join(map(str, sys.version_info[:3])),"
+    "import sys, sysconfig; level = {'alpha': 'a', 'beta': 'b', 'candidate': 'rc'}.get(sys.version_info.releaselevel);"
+    "print('.'.join(map(str, sys.version_info[:3])) + (level + str(sys.version_info.serial) if level else ''),"
     " int(hasattr(sys, 'gettotalrefcount')), int(bool(sysconfig.get_config_var('Py_GIL_DISABLED'))))"
 )
 
@@ -95,7 +96,9 @@ def extra_interpreters():
         if told is None:
             print(f"interpreters.py: {path} does not run", file=sys.stderr)
         elif minor_of(told[0]) >= OLDEST:
-            found.append(plain(f"extra-{told[0]}{suffix(*told[1:])}", path, *told))
+            name = f"extra-{told[0]}{suffix(*told[1:])}"
+            alike = sum(re.fullmatch(re.escape(name) + r"(-\d+)?", each["name"]) is not None for each in found)
+            found.append(plain(f"{name}-{alike + 1}" if alike else name, path, *told))
     return found
 
 

@@ -96,7 +96,7 @@ class Comparison:
         self.equal("errors", [], self.document["errors"])
         self.equal("process gaps", [], self.process["gaps"])
         python = self.process["python"]
-        self.equal("version", ".".join(map(str, self.truth["version"])), python["version"])
+        self.equal("version", self.truth["release"], python["version"])
         self.equal("debug", self.truth["debug"], python["debug"])
         self.equal("layout", "exact", python["layout"])
         self.equal("state", "running", self.process["state"])

@@ -172,6 +172,13 @@ def _faulthandler_text():
         return file.read().decode("latin-1")  # from 3.14 on it shows the kernel's names of threads, unescaped
 
 
+def _release():
+    """The version as it is written: 3.15.0, 3.15.0rc1."""
+    major, minor, micro, level, serial = sys.version_info
+    numbers = "{}.{}.{}".format(major, minor, micro)
+    return numbers if level == "final" else numbers + {"alpha": "a", "beta": "b", "candidate": "rc"}[level] + str(serial)
+
+
 def truth(ready_frame, moving=()):
     """Everything that is known of this process, as one plain object."""
     own = threading.get_ident()
@@ -195,6 +202,7 @@ def truth(ready_frame, moving=()):
     return {
         "pid": os.getpid(),
         "version": list(sys.version_info[:3]),
+        "release": _release(),
         "debug": hasattr(sys, "gettotalrefcount"),
         "free_threaded": not getattr(sys, "_is_gil_enabled", lambda: True)(),
         "tids": sorted(map(int, os.listdir("/proc/self/task"))),
