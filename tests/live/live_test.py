@@ -31,6 +31,7 @@ import truth_check  # noqa: E402
 
 # On each interpreter in every run; the others belong to PYTHREADS_TEST_ALL.
 FEW = ["c_callbacks", "exceptions", "generators", "known_lines", "rlock_deadlock"]
+FREE_THREADED = ["tagged_values", "thread_local_bytecode"]
 TRIES_WHILE_MOVING = 5
 # A build with sanitizers on a busy machine is not to be cut short.
 PATIENCE = ["--pause-budget", "60s", "--deadline", "60s"]
@@ -66,7 +67,7 @@ def chosen_scenarios(interpreter):
         return [*FEW, "hot_loops"]
     if is_system(interpreter) or os.environ.get("PYTHREADS_TEST_ALL"):
         return scoped_target.scenario_names()
-    return FEW
+    return FEW + FREE_THREADED if interpreter["free_threaded"] else FEW
 
 
 def dump(target, *options, by=None):

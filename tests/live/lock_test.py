@@ -35,6 +35,7 @@ FEW = [
     "streams", "suspended", "thread_handle", "three_cycle", "traced", "unlocked_inside", "unwound",
     "world_held_in_native", "world_stopped",
 ]
+FREE_THREADED = ["two_objects", "two_objects_crossed"]
 PATIENCE = ["--pause-budget", "60s", "--deadline", "60s"]
 SHARE = 0.99
 MOVING = ("gil", "critical-section", "stop-the-world")
@@ -163,7 +164,7 @@ def chosen():
         elif interpreter in system or os.environ.get("PYTHREADS_TEST_ALL"):
             scenarios = names()
         else:
-            scenarios = FEW
+            scenarios = FEW + FREE_THREADED if interpreter["free_threaded"] else FEW
         for scenario in scenarios:
             yield interpreter, scenario
 
