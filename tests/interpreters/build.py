@@ -97,6 +97,12 @@ def copy_library(source, folder, library):
             shutil.copy2(path, library)
 
 
+def copy_headers(source, folder, headers):
+    """What extension modules are compiled with."""
+    shutil.copytree(source / "Include", headers)
+    shutil.copy2(folder / "pyconfig.h", headers)
+
+
 def make(source, version, row, place, work):
     """Builds one row of the table into `place`, whole or not at all."""
     folder = work / row["folder"]
@@ -114,6 +120,7 @@ def make(source, version, row, place, work):
         link_static(folder, static)
         run(["strip", str(static)], folder)
     copy_library(source, folder, tree / "lib" / name)
+    copy_headers(source, folder, tree / "include" / name)
     stamp = {"format": suites.BUILT_FORMAT, "version": version, "row": suites.stamped(row)}
     (tree / suites.STAMP).write_text(json.dumps(stamp, indent=1) + "\n")
     shutil.rmtree(place, ignore_errors=True)
