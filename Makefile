@@ -41,7 +41,7 @@ soak: build ## 1,000 dumps in a row of a program that checks itself
 	@packaging/install-dependencies test
 	@tests/run soak
 
-bench: build ## Held time, whole time and memory, beside a bare program that only stops
+bench: build ## docs/benchmark.md anew: held time, whole time, memory, beside a bare stop and other programs
 	@packaging/install-dependencies test
 	@tests/run bench
 

@@ -1,134 +1,205 @@
 #!/usr/bin/python3
-"""How long pythreads holds a target, against the least that is possible.
+"""How long pythreads holds a process and what else a look costs, against the least that is possible and against others.
 
-    bench.py --pythreads build/release/pythreads --build build/release [--check]
+    bench.py --pythreads build/release/pythreads --build build/release [--output docs] [--check]
 
-The held time (`pause_ms`: first PTRACE_INTERRUPT to last PTRACE_DETACH) is compared with bare_stop's, the runs of
-both interleaved, so that what disturbs the machine disturbs both. Medians. The whole run is measured from fork to
-exit, its memory by wait4(2).
+Measures in turns, so that what disturbs the machine disturbs all alike (cells.py), and writes benchmark.md, .json and
+.svg. --short is for correctness alone: few sizes and rounds, and no time is judged. --only takes one part or several
+of: sizes, calls, agent, requests, cold, unstopped, locks. --check: exit 1 if a promise (promises.py) is not kept.
 """
 
 import argparse
 import json
 import os
 import pathlib
-import statistics
-import subprocess
 import sys
-import tempfile
 import time
 
 sys.dont_write_bytecode = True
-TESTS = pathlib.Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(TESTS / "support"), str(TESTS / "interpreters")]
-import interpreters  # noqa: E402
-import scoped_target  # noqa: E402
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import cells  # noqa: E402
+import cold_run  # noqa: E402
+import lock_reading  # noqa: E402
+import measured  # noqa: E402
+import plan  # noqa: E402
+import plot  # noqa: E402
+import promises  # noqa: E402
+import rivals  # noqa: E402
+import service  # noqa: E402
+import system_calls  # noqa: E402
+import table  # noqa: E402
+import targets  # noqa: E402
+import unstopped  # noqa: E402
 
-# What the project promises for 100 threads, 20 deep.
-MAX_RATIO = 3.0
-MAX_WHOLE_MS = 60.0
-MAX_MEMORY_MIB = 40.0
-
-
-def timed(command):
-    """(whole milliseconds, memory in MiB, standard output)"""
-    with tempfile.TemporaryFile() as output:
-        began = time.monotonic()
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output)
-        _, status, usage = os.wait4(process.pid, 0)
-        whole = (time.monotonic() - began) * 1000
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode != 0:
-            raise RuntimeError(f"{command} ended with {process.returncode}")
-        output.seek(0)
-        return whole, usage.ru_maxrss / 1024, output.read().decode()
+PARTS = ("sizes", "calls", "agent", "requests", "cold", "unstopped", "locks")
 
 
-def measure(target, executable, bare_stop, rounds, options):
-    bare, held, whole, memory, text = [], [], [], [], []
-    first = timed([executable, "dump", "--json", *options, str(target.pid)])[0]
-    for _ in range(rounds):
-        bare.append(float(timed([bare_stop, str(target.pid)])[2].split()[0]))
-        milliseconds, mib, output = timed([executable, "dump", "--json", *options, str(target.pid)])
-        held.append(json.loads(output)["source"]["pause_ms"])
-        whole.append(milliseconds)
-        memory.append(mib)
-        text.append(timed([executable, "dump", *options, str(target.pid)])[0])
-    return {
-        "bare": statistics.median(bare),
-        "held": statistics.median(held),
-        "held_worst": max(held),
-        "first": first,
-        "whole": statistics.median(whole),
-        "whole_text": statistics.median(text),
-        "memory": max(memory),
-    }
-
-
-# What the threads of waiting_threads.py wait for: nothing, one lock, a lock that nobody is seen to hold, an event.
-WAYS = ("read", "lock", "lost", "event")
-
-
-def measure_locks(interpreter, lock_cost, rounds):
-    """What reading waits and owners adds to the held time of 100 threads, 20 deep, whatever they wait for."""
-    script = str(TESTS / "bench" / "waiting_threads.py")
-    for way in WAYS:
-        with scoped_target.ScopedTarget(interpreter, script, [way, "100", "20"]) as target:
-            without, with_locks, ratio = timed([lock_cost, str(target.pid), str(rounds)])[2].split()
-        print(f"{interpreter['name']:16} {way:7} {float(without):7.2f} {float(with_locks):7.2f} {float(ratio):6.2f}", flush=True)
-
-
-def main():
+def parsed_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pythreads", required=True)
     parser.add_argument("--build", required=True, help="the build's folder: it holds tests/bench/bare_stop")
-    parser.add_argument("--rounds", type=int, default=31)
-    parser.add_argument("--interpreter", action="append", help="names of interpreters.py; the system's without it")
+    parser.add_argument("--output", type=pathlib.Path, help="a folder for benchmark.md, .json and .svg")
+    parser.add_argument("--short", action="store_true", help="few sizes and rounds")
+    parser.add_argument("--only", action="append", choices=PARTS)
+    parser.add_argument("--interpreter", action="append", help="names of interpreters.py, or versions as 3.14 or 3.13t")
+    parser.add_argument("--threads", action="append", type=int)
+    parser.add_argument("--depth", action="append", type=int)
+    parser.add_argument("--way", action="append", choices=("blocked", "busy"))
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--no-rivals", action="store_true")
     parser.add_argument("--check", action="store_true", help="exit 1 if a promise is not kept")
-    arguments = parser.parse_args()
-    wanted = arguments.interpreter
-    bare_stop = os.path.join(arguments.build, "tests", "bench", "bare_stop")
-    found = [
-        each
-        for each in interpreters.find_interpreters()
-        if (each["name"] in wanted if wanted else each["name"].startswith("system-"))
+    return parser.parse_args()
+
+
+def progress(words):
+    print(f"{time.strftime('%H:%M:%S')} {words}", file=sys.stderr, flush=True)
+
+
+def machine():
+    model = "?"
+    with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+        for line in file:
+            if line.startswith("model name"):
+                model = line.split(":", 1)[1].strip()
+                break
+    return {
+        "processors": len(os.sched_getaffinity(0)),
+        "model": model,
+        "kernel": os.uname().release.split("-")[0],
+        "load_before": os.getloadavg()[0],
+    }
+
+
+class Bench:
+    def __init__(self, arguments):
+        self.arguments = arguments
+        self.parts = arguments.only or list(PARTS)
+        self.rounds = arguments.rounds or (3 if arguments.short else 7)
+        self.tools = measured.Tools(arguments.build, arguments.pythreads)
+        versions = arguments.interpreter or (["3.11"] if arguments.short else plan.VERSIONS)
+        found = targets.find(versions)
+        # What stands in several versions' cells alone is measured on the one that has most of it.
+        self.interpreters = found
+        self.one = next((each for each in found if each["name"].startswith("system-")), found[0])
+        self.rivals, self.missing = ([], []) if arguments.no_rivals or arguments.short else rivals.find()
+        version = self.tools.run([self.tools.pythreads, "--version"]).output.read_text(encoding="utf-8")
+        self.results = {
+            "schema": "pythreads-benchmark/1",
+            "version": version.split()[-1],
+            "machine": machine(),
+            "rounds": self.rounds,
+            "short": arguments.short,
+            "rivals": [{"name": r.name, "version": r.version} for r in self.rivals if not r.native or r.name == "gdb"],
+            "rivals_missing": self.missing,
+            "cells": [],
+            "left_out": [],
+            "calls": [],
+            "calls_note": "not asked for",
+        }
+
+    def run(self):
+        if self.one.get("missing"):
+            raise SystemExit(f"bench.py: {self.one['name']} is not here: tests/interpreters/fetch.py gets the others")
+        for part in self.parts:
+            getattr(self, part)()
+        self.results["machine"]["load_after"] = os.getloadavg()[0]
+        return self.results
+
+    def leave_out(self, what, why):
+        self.results["left_out"].append([what, str(why)])
+        progress(f"not measured: {what}: {why}")
+
+    def alone(self, name, measure, *arguments):
+        progress(name)
+        try:
+            self.results[name] = measure(self.tools, self.one, *arguments)
+        except (measured.Failed, targets.TargetFailed) as failure:
+            self.leave_out(name, failure)
+
+    def sizes(self):
+        asked = self.arguments
+        planned, left_out = plan.plan(
+            self.interpreters,
+            targets.limit_of_threads(),
+            asked.threads or ((10, 100) if asked.short else plan.SIZES),
+            asked.depth or ((5,) if asked.short else plan.DEPTHS),
+            asked.way or ("blocked", "busy"),
+            self.rounds,
+        )
+        for cell, why in left_out:
+            self.leave_out(cell.title, why)
+        by_name = {each["name"]: each for each in self.interpreters}
+        for index, each in enumerate(planned):
+            began = time.monotonic()
+            cell = each.cell
+            found = cells.measure(
+                self.tools, by_name[cell.interpreter], cell, each.rounds, self.rivals if each.rivals else ()
+            )
+            self.results["cells"].append(found)
+            ratio = f"held {found['held_ratio']:.2f} times" if found["rounds"] else "nothing"
+            progress(f"{index + 1}/{len(planned)} {cell.title}: {ratio}, {time.monotonic() - began:.0f} s")
+            for name, note in found["notes"].items():
+                self.leave_out(f"{cell.title}: {name}" if found["rounds"] else cell.title, note)
+
+    def calls(self):
+        self.results["calls_note"] = "there is no strace"
+        for threads in self.arguments.threads or ((10, 100) if self.arguments.short else (1, 100, 1000)):
+            progress(f"system calls, {threads} threads")
+            with targets.Crowd(self.one, threads, 20, "blocked") as target:
+                counted = system_calls.count(self.tools, target.pid, "--native")
+            if counted is None:
+                self.leave_out("system calls", "there is no strace")
+                return
+            described = system_calls.described(*counted, threads)
+            self.results["calls"].append({"interpreter": self.one["name"], **described})
+
+    def agent(self):
+        self.alone("agent", service.measure_agent, self.rounds)
+
+    def requests(self):
+        self.alone("requests", service.measure_requests, 10 if self.arguments.short else 200)
+
+    def cold(self):
+        self.alone("cold", cold_run.measure, self.rounds)
+
+    def unstopped(self):
+        self.alone("unstopped", unstopped.measure, 2 if self.arguments.short else 10)
+
+    def locks(self):
+        self.alone("locks", lock_reading.measure, self.rounds if self.arguments.short else 31)
+
+
+def write(folder, results):
+    plotted = [
+        cell
+        for cell in results["cells"]
+        if cell["way"] == "blocked" and cell["rounds"] and cell["interpreter"] == results["plotted_interpreter"]
     ]
-    broken = []
-    print("milliseconds, medians of", arguments.rounds, "rounds; memory: the most, MiB")
-    print(
-        f"{'interpreter':16} {'threads':>7} {'options':9} {'bare':>7} {'held':>7} {'worst':>7} {'ratio':>6}"
-        f" {'first':>7} {'json':>7} {'text':>7} {'memory':>7}"
-    )
-    for interpreter in found:
-        for threads in (100, 1000):
-            deep = str(TESTS / "bench" / "deep_threads.py")
-            with scoped_target.ScopedTarget(interpreter, deep, [str(threads), "20"]) as target:
-                for options in ([], ["--native"]):
-                    got = measure(target, arguments.pythreads, bare_stop, arguments.rounds, options)
-                    ratio = got["held"] / got["bare"]
-                    print(
-                        f"{interpreter['name']:16} {threads:7} {' '.join(options) or '-':9} {got['bare']:7.2f}"
-                        f" {got['held']:7.2f} {got['held_worst']:7.2f} {ratio:6.2f} {got['first']:7.1f}"
-                        f" {got['whole']:7.1f} {got['whole_text']:7.1f} {got['memory']:7.1f}",
-                        flush=True,
-                    )
-                    if threads == 100 and options:
-                        promises = [
-                            ("held", ratio, MAX_RATIO),
-                            ("whole run", got["whole"], MAX_WHOLE_MS),
-                            ("memory", got["memory"], MAX_MEMORY_MIB),
-                        ]
-                        broken += [
-                            f"{interpreter['name']}: {what} {value:.2f}, promised {most}"
-                            for what, value, most in promises
-                            if value > most
-                        ]
-    print(f"\n{'interpreter':16} {'waits':7} {'without':>7} {'locks':>7} {'ratio':>6}   held, milliseconds")
-    for interpreter in found:
-        measure_locks(interpreter, os.path.join(arguments.build, "tests", "bench", "lock_cost"), arguments.rounds)
+    deep = plan.RIVAL_DEPTH if any(cell["depth"] == plan.RIVAL_DEPTH for cell in plotted) else None
+    shown = [cell for cell in plotted if deep is None or cell["depth"] == deep]
+    depth = shown[0]["depth"] if shown else 0
+    results["plotted"] = f"Plotted: {results['plotted_interpreter']}, threads that are blocked, {depth} frames deep."
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "benchmark.svg").write_text(plot.draw(shown), encoding="utf-8")
+    (folder / "benchmark.md").write_text(table.page(results), encoding="utf-8")
+    (folder / "benchmark.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+def main():
+    bench = Bench(parsed_arguments())
+    try:
+        results = bench.run()
+    finally:
+        bench.tools.close()
+    results["plotted_interpreter"] = bench.one["name"]
+    broken = [promise for promise in promises.judge(results) if not promise.kept]
+    if bench.arguments.output:
+        write(bench.arguments.output, results)
     for each in broken:
-        print("not kept:", each)
-    return 1 if broken and arguments.check else 0
+        print(f"not kept: {each.what}: {each.value:.2f}, promised {each.most:.2f} ({each.where})")
+    if not broken:
+        print("every promise that was measured was kept")
+    return 1 if broken and bench.arguments.check else 0
 
 
 if __name__ == "__main__":
