@@ -1,7 +1,7 @@
 // The least that a look at every thread's stack can cost: seize all, interrupt all, wait for each by its tid,
 // read the registers and 16 KiB of each stack, detach. `bare_stop PID` prints the milliseconds from the first
-// PTRACE_INTERRUPT to the last PTRACE_DETACH, the number of threads, and the bytes read. What pythreads adds
-// to that is the price of its answers; so this file stays as it is.
+// PTRACE_INTERRUPT to the last PTRACE_DETACH, the number of threads, the bytes read, and those that all
+// stacks have in use. What pythreads adds to that is the price of its answers; so this file stays as it is.
 //
 // Everything that can be done before the stop is: the buffer's pages are present, the mappings are read, so
 // that each stack is asked for only as far as its mapping reaches (process_vm_readv ends at the first range
@@ -58,14 +58,15 @@ std::vector<Range> mappings_of(const std::string& pid) {
   return mappings;
 }
 
-// How much of the stack at `sp` there is, 16 KiB at the most. A thread's control block ends it: from
-// glibc 2.42 on the next thread's guard pages, which nobody can read, may follow in the same mapping.
-std::size_t stack_at(std::uintptr_t sp, std::uintptr_t control_block, const std::vector<Range>& mappings) {
+// How much of the stack at `sp` is in use. A thread's control block ends it: from glibc 2.42 on the next
+// thread's guard pages, which nobody can read, may follow in the same mapping.
+std::size_t stack_in_use(std::uintptr_t sp, std::uintptr_t control_block,
+                         const std::vector<Range>& mappings) {
   const auto found = std::upper_bound(mappings.begin(), mappings.end(), sp,
                                       [](std::uintptr_t at, const Range& range) { return at < range.end; });
   if (found == mappings.end() || sp < found->begin) return 0;
   const bool ends_it = control_block > sp && control_block < found->end;
-  return std::min<std::size_t>(stack_bytes, (ends_it ? control_block : found->end) - sp);
+  return (ends_it ? control_block : found->end) - sp;
 }
 
 }  // namespace
@@ -96,14 +97,17 @@ int main(int argc, char** argv) {
   }
   std::size_t threads = 0;
   std::size_t bytes = 0;
+  std::size_t in_use = 0;
   for (std::size_t i = 0; i < tids.size(); ++i) {
     user_regs_struct registers{};
     iovec into{&registers, sizeof registers};
     const bool got = ptrace(PTRACE_GETREGSET, tids[i], 1 /* NT_PRSTATUS */, &into) == 0;
     threads += got ? 1 : 0;
     // NOLINTNEXTLINE: an address of the target
-    stacks[i] = iovec{reinterpret_cast<void*>(registers.rsp),
-                      got ? stack_at(registers.rsp, registers.fs_base, mappings) : 0};
+    void* const sp = reinterpret_cast<void*>(registers.rsp);
+    const std::size_t used = got ? stack_in_use(registers.rsp, registers.fs_base, mappings) : 0;
+    in_use += used;
+    stacks[i] = iovec{sp, std::min(used, stack_bytes)};
   }
   for (std::size_t i = 0; i < tids.size(); i += batch) {
     const std::size_t count = std::min(batch, tids.size() - i);
@@ -116,6 +120,6 @@ int main(int argc, char** argv) {
 
   std::size_t wanted = 0;
   for (const iovec& stack : stacks) wanted += stack.iov_len;
-  std::printf("%.3f %zu %zu\n", held.count(), threads, bytes);
+  std::printf("%.3f %zu %zu %zu\n", held.count(), threads, bytes, in_use);
   return threads == tids.size() && bytes == wanted && threads > 0 ? 0 : 1;
 }

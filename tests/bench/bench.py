@@ -5,7 +5,7 @@
 
 Measures in turns, so that what disturbs the machine disturbs all alike (cells.py), and writes benchmark.md, .json and
 .svg. --short is for correctness alone: few sizes and rounds, and no time is judged. --only takes one part or several
-of: sizes, calls, agent, requests, cold, unstopped, locks. --check: exit 1 if a promise (promises.py) is not kept.
+of: calls, agent, requests, cold, unstopped, locks, sizes. --check: exit 1 if a promise (promises.py) is not kept.
 """
 
 import argparse
@@ -31,7 +31,8 @@ import table  # noqa: E402
 import targets  # noqa: E402
 import unstopped  # noqa: E402
 
-PARTS = ("sizes", "calls", "agent", "requests", "cold", "unstopped", "locks")
+# The long one last: what is measured is written as it comes.
+PARTS = ("calls", "agent", "requests", "cold", "unstopped", "locks", "sizes")
 
 
 def parsed_arguments():
@@ -78,10 +79,12 @@ class Bench:
         self.tools = measured.Tools(arguments.build, arguments.pythreads)
         versions = arguments.interpreter or (["3.11"] if arguments.short else plan.VERSIONS)
         found = targets.find(versions)
-        # What stands in several versions' cells alone is measured on the one that has most of it.
+        # What is not measured on every version is measured on this one.
         self.interpreters = found
         self.one = next((each for each in found if each["name"].startswith("system-")), found[0])
         self.rivals, self.missing = ([], []) if arguments.no_rivals or arguments.short else rivals.find()
+        if self.missing:
+            progress(f"not installed: {', '.join(self.missing)}; {rivals.HOW_TO_INSTALL}")
         version = self.tools.run([self.tools.pythreads, "--version"]).output.read_text(encoding="utf-8")
         self.results = {
             "schema": "pythreads-benchmark/1",
@@ -91,6 +94,7 @@ class Bench:
             "short": arguments.short,
             "rivals": [{"name": r.name, "version": r.version} for r in self.rivals if not r.native or r.name == "gdb"],
             "rivals_missing": self.missing,
+            "plotted_interpreter": self.one["name"],
             "cells": [],
             "left_out": [],
             "calls": [],
@@ -102,8 +106,13 @@ class Bench:
             raise SystemExit(f"bench.py: {self.one['name']} is not here: tests/interpreters/fetch.py gets the others")
         for part in self.parts:
             getattr(self, part)()
-        self.results["machine"]["load_after"] = os.getloadavg()[0]
+            self.write()
         return self.results
+
+    def write(self):
+        self.results["machine"]["load_after"] = os.getloadavg()[0]
+        if self.arguments.output:
+            write(self.arguments.output, self.results)
 
     def leave_out(self, what, why):
         self.results["left_out"].append([what, str(why)])
@@ -120,6 +129,7 @@ class Bench:
         asked = self.arguments
         planned, left_out = plan.plan(
             self.interpreters,
+            self.one,
             targets.limit_of_threads(),
             asked.threads or ((10, 100) if asked.short else plan.SIZES),
             asked.depth or ((5,) if asked.short else plan.DEPTHS),
@@ -133,9 +143,15 @@ class Bench:
             began = time.monotonic()
             cell = each.cell
             found = cells.measure(
-                self.tools, by_name[cell.interpreter], cell, each.rounds, self.rivals if each.rivals else ()
+                self.tools,
+                by_name[cell.interpreter],
+                cell,
+                each.rounds,
+                self.rivals if each.rivals else (),
+                each.seconds,
             )
             self.results["cells"].append(found)
+            self.write()
             ratio = f"held {found['held_ratio']:.2f} times" if found["rounds"] else "nothing"
             progress(f"{index + 1}/{len(planned)} {cell.title}: {ratio}, {time.monotonic() - began:.0f} s")
             for name, note in found["notes"].items():
@@ -163,7 +179,8 @@ class Bench:
         self.alone("cold", cold_run.measure, self.rounds)
 
     def unstopped(self):
-        self.alone("unstopped", unstopped.measure, 2 if self.arguments.short else 10)
+        looks, threads = (2, 50) if self.arguments.short else (10, 200)
+        self.alone("unstopped", unstopped.measure, looks, threads)
 
     def locks(self):
         self.alone("locks", lock_reading.measure, self.rounds if self.arguments.short else 31)
@@ -191,10 +208,7 @@ def main():
         results = bench.run()
     finally:
         bench.tools.close()
-    results["plotted_interpreter"] = bench.one["name"]
     broken = [promise for promise in promises.judge(results) if not promise.kept]
-    if bench.arguments.output:
-        write(bench.arguments.output, results)
     for each in broken:
         print(f"not kept: {each.what}: {each.value:.2f}, promised {each.most:.2f} ({each.where})")
     if not broken:

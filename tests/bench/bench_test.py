@@ -72,7 +72,7 @@ class Short(unittest.TestCase):
         self.assertGreater(self.results["cold"]["files_dropped"], 3)
         judged = self.results["unstopped"]
         self.assertEqual(judged["stopped"]["agree"], judged["stopped"]["frames"])
-        self.assertGreater(judged["unstopped"]["frames"], 200)
+        self.assertGreater(judged["unstopped"]["frames"], 50)
         self.assertEqual(judged["unstopped"]["garbage"], 0)
 
     def test_page(self):
@@ -133,12 +133,14 @@ class Judgement(unittest.TestCase):
 
     def test_what_is_not_measured_says_why(self):
         here = {"name": "a-3.13t", "version": "3.13.1", "free_threaded": True}
-        planned, left_out = plan.plan([here, {"name": "3.8", "missing": True}], 5000)
+        planned, left_out = plan.plan([here, {"name": "3.8", "missing": True}], here, 5000)
         self.assertEqual(max(each.cell.threads for each in planned), 1000)
         reasons = {(cell.interpreter, cell.threads, cell.way): why for cell, why in left_out}
         self.assertIn("5000 threads", reasons["a-3.13t", 10000, "blocked"])
         self.assertIn("GIL", reasons["a-3.13t", 100, "busy"])
         self.assertIn("not here", reasons["3.8", 1, "blocked"])
+        # What is promised is measured for as long as it takes.
+        self.assertEqual({each.cell.depth for each in planned if each.seconds is None}, {5, 20})
 
     def test_promises(self):
         cell = {"interpreter": "a", "threads": 100, "depth": 5, "way": "blocked", "held_ratio": 1.7, "frames": 500}

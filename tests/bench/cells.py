@@ -99,10 +99,12 @@ def rival_turn(tools, target, rival, turns, allowed):
             break
 
 
-def felt_rounds(tools, interpreter, cell, rounds, turns):
+def felt_rounds(tools, interpreter, cell, rounds, deadline, turns):
     """The longest time between two beats of a thread of the target, during a dump and during the bare stop."""
     with targets.Crowd(interpreter, cell.threads, cell.depth, "beating") as target:
-        for _ in range(rounds):
+        for done in range(rounds):
+            if done and time.monotonic() > deadline:
+                return
             for name, look in (
                 ("felt_ms", lambda: tools.dump(target.pid, "--native").held_ms),
                 ("bare_felt_ms", lambda: tools.bare(target.pid).held_ms),
@@ -115,19 +117,22 @@ def felt_rounds(tools, interpreter, cell, rounds, turns):
                     turns.add("felt_held_ms", held)
 
 
-def measure(tools, interpreter, cell, rounds, rivals=()):
-    """A plain object of the cell's figures; `notes` says why there are none."""
+def measure(tools, interpreter, cell, rounds, rivals=(), seconds=None):
+    """A plain object of the cell's figures; `notes` says why there are none. After `seconds` no new round begins."""
     turns = Turns()
     allowed = {}
+    deadline = time.monotonic() + (seconds or 1e9)
     try:
         with targets.Crowd(interpreter, cell.threads, cell.depth, cell.way) as target:
             tools.dump(target.pid, "--native")  # files come into the page cache
             while turns.rounds("held_ms") < rounds and turns.rounds("void") < rounds:
+                if turns.rounds("held_ms") and time.monotonic() > deadline:
+                    break
                 one_round(tools, target, turns)
                 for rival in rivals:
                     rival_turn(tools, target, rival, turns, allowed)
         if cell.way == "blocked":
-            felt_rounds(tools, interpreter, cell, rounds, turns)
+            felt_rounds(tools, interpreter, cell, rounds, deadline, turns)
     except (targets.TargetFailed, measured.Failed, OSError) as failure:
         turns.note("cell", failure)
     return result(cell, turns, rivals)

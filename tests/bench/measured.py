@@ -38,7 +38,7 @@ class Run:
 class Bare:
     held_ms: float
     threads: int
-    stack_bytes: int
+    stack_bytes: int  # in use
 
 
 @dataclasses.dataclass
@@ -51,16 +51,18 @@ class Dump:
 
 
 def scan_dump(text):
-    """(held_ms, threads, gaps, frames) from the JSON's own lines: a dump of 10,000 threads is too long to be parsed."""
-    held = re.search(rb'^  "pause_ms": ([0-9.]+|null)', text, re.M)
+    """(held_ms, threads, gaps, frames) from the JSON's own lines: a dump of 10,000 threads is too long to be parsed.
+
+    What looks like these lines inside of a string has a backslash before each quote."""
+    held = re.search(rb'^  "pause_ms": ([0-9.]+|null)', text[: 1 << 16], re.M)
     if held is None or held[1] == b"null":
         raise Failed("the dump has no pause_ms")
-    threads = len(re.findall(rb'^     "namespace_tid": ', text, re.M))
-    gaps = [each.decode() for each in re.findall(rb'^ *"?gaps"?: \[(?!\]).{0,200}', text, re.M)]
-    gaps += [each.decode() for each in re.findall(rb'^ *\{"kind": "gap".{0,200}', text, re.M)]
-    gaps += [each.decode() for each in re.findall(rb'^ "errors": \[(?!\]).{0,200}', text, re.M)]
-    frames = len(re.findall(rb'^      \{"kind": "(?:python|native|gap)"', text, re.M))
-    return float(held[1]), threads, gaps, frames
+    kinds = {kind: text.count(b'\n      {"kind": "%s"' % kind) for kind in (b"python", b"native", b"gap")}
+    gaps = ["a gap in a stack"] * kinds[b"gap"]
+    for name in (b"gaps", b"errors"):
+        filled = text.count(b'"%s": [' % name) - text.count(b'"%s": []' % name)
+        gaps += [f"{name.decode()} are told"] * filled
+    return float(held[1]), text.count(b'\n     "namespace_tid": '), gaps, sum(kinds.values())
 
 
 def parse_dump(text):
@@ -101,13 +103,14 @@ class Tools:
             raise Late(f"{what}: more than {seconds:.0f} s")
         run = Run(float(words[0]), float(words[1]), int(words[2]), int(words[3]), self.output)
         if run.exit_code not in expected:
-            said = (done.stderr.strip() or self.output.read_bytes()[-300:].strip()).decode(errors="replace")
-            raise Failed(f"{what}: exit {run.exit_code}: {said.splitlines()[-1][:160] if said else 'nothing said'}")
+            # The first line says what, those below it where.
+            said = (done.stderr.strip() or self.output.read_bytes()[:300].strip()).decode(errors="replace")
+            raise Failed(f"{what}: exit {run.exit_code}: {said.splitlines()[0][:160] if said else 'nothing said'}")
         return run
 
     def bare(self, pid):
         run = self.run([os.path.join(self.folder, "bare_stop"), pid])
-        held, threads, stack_bytes = run.output.read_text(encoding="ascii").split()
+        held, threads, _, stack_bytes = run.output.read_text(encoding="ascii").split()
         return Bare(float(held), int(threads), int(stack_bytes))
 
     def dump(self, pid, *options):

@@ -8,8 +8,12 @@ VERSIONS = ("3.8", "3.11", "3.14", "3.13t")
 SIZES = (1, 10, 100, 1000, 10000)
 DEPTHS = (5, 20, 200)
 RIVAL_DEPTH = 20
+RIVAL_SIZES = (100, 1000)  # but for the first interpreter, where they are asked for every size
+MANY = 10000
 MOST_BUSY = 1000
 MOST_BUSY_FREE = 10
+# What is only reported, and not promised, is not measured for longer than this.
+REPORTED_SECONDS = 60
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,21 +21,26 @@ class Planned:
     cell: Cell
     rounds: int
     rivals: bool
+    seconds: float | None  # None: as long as it takes
 
 
-def why_not(cell, free_threaded, limit):
+def why_not(cell, interpreter, first, limit):
     """None where a cell can be measured."""
+    if interpreter.get("missing"):
+        return "this interpreter is not here (tests/interpreters/fetch.py)"
     if cell.threads + 200 > limit:
         return f"this machine's limits allow {limit} threads"
-    if cell.way == "busy" and free_threaded and cell.threads > MOST_BUSY_FREE:
+    if cell.way == "busy" and interpreter["free_threaded"] and cell.threads > MOST_BUSY_FREE:
         return "without a GIL so many computing threads leave no processor time to measure with"
     if cell.way == "busy" and cell.threads > MOST_BUSY:
         return "so many threads that queue for the GIL wake up 200 times a second each: they are all that is measured"
+    if cell.threads >= MANY and cell.depth > 5 and interpreter["name"] != first["name"]:
+        return f"deeper than 5 so many threads are measured on {first['name']} alone, for the time it takes"
     return None
 
 
-def plan(interpreters, limit, sizes=SIZES, depths=DEPTHS, ways=("blocked", "busy"), rounds=7):
-    """(what is measured, [(cell, why not)])"""
+def plan(interpreters, first, limit, sizes=SIZES, depths=DEPTHS, ways=("blocked", "busy"), rounds=7):
+    """(what is measured, [(cell, why not)]); `first` is the interpreter on which most is measured."""
     planned, left_out = [], []
     for interpreter in interpreters:
         for way in ways:
@@ -40,13 +49,13 @@ def plan(interpreters, limit, sizes=SIZES, depths=DEPTHS, ways=("blocked", "busy
                     if way == "busy" and depth == RIVAL_DEPTH and len(depths) > 1:
                         continue  # 5 and 200 show what depth does
                     cell = Cell(interpreter["name"], threads, depth, way)
-                    if interpreter.get("missing"):
-                        left_out.append((cell, "this interpreter is not here (tests/interpreters/fetch.py)"))
-                        continue
-                    reason = why_not(cell, interpreter["free_threaded"], limit)
+                    reason = why_not(cell, interpreter, first, limit)
                     if reason:
                         left_out.append((cell, reason))
                         continue
                     rivals = way == "blocked" and (depth == RIVAL_DEPTH or len(depths) == 1)
-                    planned.append(Planned(cell, rounds, rivals))
+                    rivals = rivals and (interpreter["name"] == first["name"] or threads in RIVAL_SIZES)
+                    promised = way == "blocked" and depth <= RIVAL_DEPTH
+                    planned.append(Planned(cell, rounds, rivals, None if promised else REPORTED_SECONDS))
+    planned.sort(key=lambda each: each.cell.threads)  # stable: what takes long comes last
     return planned, left_out

@@ -31,13 +31,13 @@ class Rival:
         return [self.path, *self.arguments, str(pid)]
 
 
-# austin samples: for one sample its own way to be asked is a run of 1 ms. gdb shows native stacks alone.
+# gdb shows native stacks alone.
 KNOWN = (
     ("py-spy", False, ("dump", "--pid")),
     ("py-spy", True, ("dump", "--native", "--pid")),
     ("pystack", False, ("remote",)),
     ("pystack", True, ("remote", "--native-all")),
-    ("austin", False, ("-x", "1", "-i", "1000", "-p")),
+    ("austin", False, ("-w",)),
     ("gdb", True, ("-batch", "-nx", "-ex", "set pagination off", "-ex", "thread apply all bt", "-p")),
 )
 

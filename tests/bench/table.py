@@ -16,7 +16,8 @@ for the machine may be doing something else meanwhile. A dump that says that som
   and while nothing looks (which is what the machine's own noise comes to).
 - **wall**: from fork to exit of `dump --native` and of `dump`, as text, files in the page cache. **peak**: memory, the most of all rounds.
 
-Blocked: each thread holds a lock by `with`; half of them wait for one lock, half in read(2). Busy: all compute.
+Blocked: each thread holds a lock by `with`; half of them wait for one lock, half in read(2). Busy: all compute; nobody's heart
+beats regularly there, so nothing is felt.
 """
 
 
@@ -46,6 +47,7 @@ def cell_rows(cells):
             f"{cell['threads']:,}",
             str(cell["depth"]),
             cell["way"],
+            str(cell["rounds"]),
             ms(cell["bare_held_ms"]),
             ms(cell["held_ms"]),
             f"{cell['held_ratio']:.2f}",
@@ -140,7 +142,7 @@ def page(results):
     lines += ["## What is promised", ""]
     lines += table(["promise", ">at most", ">worst", "where", "kept"], promise_rows(promises.judge(results)))
     lines += ["## Held, felt, whole", ""]
-    head = ["python", ">threads", ">deep", "", ">bare", ">held", ">ratio", ">worst held", "felt: dump, bare, calm"]
+    head = ["python", ">threads", ">deep", "", ">rounds", ">bare", ">held", ">ratio", ">worst held", "felt: dump, bare, calm"]
     lines += table([*head, ">wall --native", ">wall", ">processor", ">peak"], cell_rows(results["cells"]))
     lines += ["## Beside others", ""]
     said = ", ".join(f"{each['name']} {each['version']}" for each in results["rivals"]) or "none was found"
