@@ -135,6 +135,7 @@ class Bench:
             asked.depth or ((5,) if asked.short else plan.DEPTHS),
             asked.way or ("blocked", "busy"),
             self.rounds,
+            few=asked.short or asked.rounds is not None,
         )
         for cell, why in left_out:
             self.leave_out(cell.title, why)

@@ -12,7 +12,7 @@ import measured
 import targets
 
 # A rival whose one run takes longer than this is not run again and again: (seconds, rounds).
-PATIENCE = ((60, 1), (15, 3))
+PATIENCE = ((60, 1), (15, 3), (0, 7))
 RIVAL_SECONDS = 180
 
 

@@ -11,7 +11,10 @@ RIVAL_DEPTH = 20
 RIVAL_SIZES = (100, 1000)  # but for the first interpreter, where they are asked for every size
 MANY = 10000
 MOST_BUSY = 1000
-MOST_BUSY_FREE = 10
+MOST_BUSY_FREE = 100
+# Small ones are over in some ms, and what disturbs them is as long: more rounds, which cost little.
+SMALL = 100
+SMALL_TIMES = 3
 # What is only reported, and not promised, is not measured for longer than this.
 REPORTED_SECONDS = 60
 
@@ -39,8 +42,9 @@ def why_not(cell, interpreter, first, limit):
     return None
 
 
-def plan(interpreters, first, limit, sizes=SIZES, depths=DEPTHS, ways=("blocked", "busy"), rounds=7):
-    """(what is measured, [(cell, why not)]); `first` is the interpreter on which most is measured."""
+def plan(interpreters, first, limit, sizes=SIZES, depths=DEPTHS, ways=("blocked", "busy"), rounds=7, few=False):
+    """(what is measured, [(cell, why not)]); `first` is the interpreter on which most is measured;
+    `few`: no more than `rounds` for small ones either."""
     planned, left_out = [], []
     for interpreter in interpreters:
         for way in ways:
@@ -56,6 +60,7 @@ def plan(interpreters, first, limit, sizes=SIZES, depths=DEPTHS, ways=("blocked"
                     rivals = way == "blocked" and (depth == RIVAL_DEPTH or len(depths) == 1)
                     rivals = rivals and (interpreter["name"] == first["name"] or threads in RIVAL_SIZES)
                     promised = way == "blocked" and depth <= RIVAL_DEPTH
-                    planned.append(Planned(cell, rounds, rivals, None if promised else REPORTED_SECONDS))
+                    times = SMALL_TIMES if threads <= SMALL and not few else 1
+                    planned.append(Planned(cell, rounds * times, rivals, None if promised else REPORTED_SECONDS))
     planned.sort(key=lambda each: each.cell.threads)  # stable: what takes long comes last
     return planned, left_out

@@ -30,8 +30,8 @@ def title(cell):
 def of_cell(cell):
     where = title(cell)
     if cell["depth"] <= 20 and cell["way"] == "blocked":
-        most = 1.6 if cell["threads"] >= 100 else 3.0
-        yield Promise("held time, times the bare stop's", where, cell["held_ratio"], most)
+        most, size = (1.6, "100 threads and more") if cell["threads"] >= 100 else (3.0, "1 and 10 threads")
+        yield Promise(f"held time, times the bare stop's: {size}", where, cell["held_ratio"], most)
     yield Promise("peak memory, MiB", where, cell["peak_kib"] / 1024, most_memory(cell) / MIB)
     for rival in cell["rivals"]:
         if rival["name"] != "py-spy" or rival["wall_ms"] is None:
@@ -39,6 +39,7 @@ def of_cell(cell):
         ours = cell["native_wall_ms" if rival["native"] else "plain_wall_ms"]
         third = rival["native"] and cell["threads"] == 1000
         name = f"whole run{' with --native' if rival['native'] else ''}, share of py-spy's"
+        name += ": 1,000 threads" if third else ""
         yield Promise(name, where, ours / rival["wall_ms"], 1 / 3 if third else 1.0)
 
 

@@ -37,8 +37,14 @@ def table(head, rows):
     return [row(aligned), row(rule), *map(row, rows), ""]
 
 
+def in_order(cells):
+    """Of one interpreter together, as they were begun: versions as they were asked for, sizes as they grow."""
+    names = list(dict.fromkeys(cell["interpreter"] for cell in cells))
+    return sorted(cells, key=lambda cell: (names.index(cell["interpreter"]), cell["way"], cell["threads"], cell["depth"]))
+
+
 def cell_rows(cells):
-    for cell in cells:
+    for cell in in_order(cells):
         if not cell["rounds"]:
             continue
         peak = max(cell["peak_kib"], cell["native_peak_kib"], cell["plain_peak_kib"]) / 1024
@@ -61,7 +67,7 @@ def cell_rows(cells):
 
 
 def rival_rows(cells):
-    for cell in cells:
+    for cell in in_order(cells):
         if not cell["rounds"] or not cell["rivals"]:
             continue
         for native in (True, False):
@@ -123,12 +129,21 @@ def parts(results):
         )
 
 
+def left_out_lines(left_out):
+    """Each reason once, with what it is the reason for."""
+    by_reason = {}
+    for what, why in left_out:
+        by_reason.setdefault(why, []).append(what)
+    for why, what in by_reason.items():
+        yield f"- {'; '.join(what)}: {why}"
+
+
 def promise_rows(kept):
     """Of each promise the worst place, and in how many it was kept."""
     by_what = {}
     for promise in kept:
-        by_what.setdefault((promise.what, promise.most if "memory" not in promise.what else None), []).append(promise)
-    for (what, _), made in by_what.items():
+        by_what.setdefault(promise.what, []).append(promise)
+    for what, made in by_what.items():
         worst = max(made, key=lambda each: each.value / each.most if each.most else each.value)
         good = sum(each.kept for each in made)
         yield [what, f"{worst.most:.2f}", f"{worst.value:.2f}", worst.where, f"{good} of {len(made)}"]
@@ -158,5 +173,5 @@ def page(results):
         lines += ["Not counted: " + results["calls_note"], ""]
     lines += ["## And else", "", *parts(results), ""]
     lines += ["## Not measured", ""]
-    lines += [f"- {what}: {why}" for what, why in results["left_out"]] or ["- nothing was left out"]
+    lines += list(left_out_lines(results["left_out"])) or ["- nothing was left out"]
     return "\n".join(lines) + "\n"
