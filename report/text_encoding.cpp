@@ -61,7 +61,12 @@ char32_t utf8_code_point(std::string_view text) {
   return code;
 }
 
+bool is_printable_ascii(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char each) { return each >= 0x20 && each < 0x7F; });
+}
+
 std::string valid_utf8(std::string_view bytes) {
+  if (is_printable_ascii(bytes)) return std::string(bytes);
   std::string text;
   text.reserve(bytes.size());
   while (!bytes.empty()) {

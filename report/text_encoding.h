@@ -11,6 +11,9 @@ namespace pythreads::report {
 
 std::string valid_utf8(std::string_view bytes);
 
+// Nearly all text of a dump is so, and needs no look at each character.
+bool is_printable_ascii(std::string_view text);
+
 // The length of the valid UTF-8 character (Unicode 15, table 3-7) that `text` begins with; 0 if there is
 // none.
 std::size_t utf8_length(std::string_view text);

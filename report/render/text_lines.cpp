@@ -48,6 +48,7 @@ std::string module_of(const document::Resource& resource) {
 }  // namespace
 
 std::string escaped(std::string_view text) {
+  if (is_printable_ascii(text)) return std::string(text);
   std::string safe;
   safe.reserve(text.size());
   while (!text.empty()) {
@@ -81,7 +82,11 @@ std::string escaped(std::string_view text) {
 void TextLines::add(std::string_view line, Tint tint) {
   const bool tinted = style_.color && tint != Tint::none;
   if (tinted) text_ += tint_code(tint);
-  text_ += escaped(line);
+  if (is_printable_ascii(line)) {
+    text_ += line;
+  } else {
+    text_ += escaped(line);
+  }
   if (tinted) text_ += "\x1b[0m";
   text_ += '\n';
 }
