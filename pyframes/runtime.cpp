@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "attach/cached_reads.h"
 #include "pyframes/debug_offsets.h"
 #include "pyframes/hex.h"
 #include "pyframes/interpreter_lists.h"
@@ -360,7 +361,9 @@ class RunningRuntimes {
 }  // namespace
 
 Result<Runtime> find_runtime(Target& target) {
-  RuntimeSearch search(target);
+  Memory& uncached = *target.memory;
+  const attach::CachedReads cached(target);
+  RuntimeSearch search(target, uncached);
   RunningRuntimes running(search, *target.memory);
   std::vector<const Module*> silent;
   for (const Module* module : search.modules()) {

@@ -37,7 +37,8 @@ std::string_view base_name(std::string_view path) {
   return slash == std::string_view::npos ? path : path.substr(slash + 1);
 }
 
-RuntimeSearch::RuntimeSearch(Target& target) : target_(target), left_to_scan_(most_scanned) {
+RuntimeSearch::RuntimeSearch(Target& target, attach::Memory& scanned)
+    : target_(target), scanned_(scanned), left_to_scan_(most_scanned) {
   auto rank = [&](const Module* module) {
     if (is_executable(*module)) return 0;
     return is_named_python(*module) ? 1 : 2;
@@ -121,7 +122,7 @@ std::vector<RuntimeCandidate> RuntimeSearch::in_data(const Module& module) {
       const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(
           {std::uint64_t{scan_step} + overlap, mapping.range.size - at, left_to_scan_}));
       bytes.resize(size);
-      const std::size_t got = target_.memory->read_up_to(mapping.range.begin + at, bytes);
+      const std::size_t got = scanned_.read_up_to(mapping.range.begin + at, bytes);
       left_to_scan_ -= std::min<std::uint64_t>(left_to_scan_, size);
       for (std::size_t i = 0; i + 8 <= got; i += 8) {
         const std::span<const std::byte> rest = std::span(bytes).subspan(i, got - i);

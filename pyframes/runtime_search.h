@@ -29,7 +29,8 @@ struct RuntimeCandidate {
 
 class RuntimeSearch {
  public:
-  explicit RuntimeSearch(attach::Target& target);
+  // `scanned`: the same memory, without a cache that would keep all that is searched.
+  RuntimeSearch(attach::Target& target, attach::Memory& scanned);
 
   // The likely ones first: the executable, then what is called python, then the others. Bounded.
   const std::vector<const attach::Module*>& modules() const { return modules_; }
@@ -49,6 +50,7 @@ class RuntimeSearch {
   std::optional<RuntimeCandidate> in_variables(const attach::Module& module);
 
   attach::Target& target_;
+  attach::Memory& scanned_;
   std::vector<const attach::Module*> modules_;
   std::uint64_t left_to_scan_;
   bool saw_older_ = false;
