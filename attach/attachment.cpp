@@ -38,6 +38,12 @@ constexpr std::size_t most_sleepers = 64;
 constexpr std::size_t ready_per_thread = 48 * 1024;
 constexpr std::size_t ready_at_most = 8 * 1024 * 1024;
 
+// What is done with a look: `rehearse` over the running target, `read` while it is held.
+struct Readers {
+  const std::function<void(Target&)>& read;
+  const std::function<void(Target&)>& rehearse;
+};
+
 }  // namespace
 
 struct Attachment::State {
@@ -61,14 +67,16 @@ struct Attachment::State {
   Result<void> open_all();
   Result<void> refresh_mappings();
   Result<void> read_threads();
-  void compare_mappings(StopReport& report);
+  bool take_mappings(StopReport& report);
+  bool compare_mappings(StopReport& report);
+  bool knows_stacks() const;
+  std::vector<Range> rehearse(const HoldOptions& options, const std::function<void(Target&)>& rehearse);
   void make_pages(LiveMemory::Identity identity, std::size_t ready_bytes);
   void after_release(bool files_changed, StopReport& report);
   Result<StopReport> look_without_stop(const std::function<void(Target&)>& read);
   Error ended_before() const;
-  Result<StopReport> look_at_stop(const HoldOptions& options, const std::function<void(Target&)>& read,
-                                  int& failed);
-  Result<StopReport> look(const HoldOptions& options, const std::function<void(Target&)>& read);
+  Result<StopReport> look_at_stop(const HoldOptions& options, const Readers& readers, int& failed);
+  Result<StopReport> look(const HoldOptions& options, const Readers& readers);
 };
 
 Result<void> Attachment::State::open_all() {
@@ -102,9 +110,9 @@ Result<void> Attachment::State::refresh_mappings() {
   const Result<bool> files_changed = mappings.refresh(dir, target.mappings);
   if (!files_changed) return files_changed.error();
   if (*files_changed) {
-    const std::shared_ptr<LiveMemory> memory = live(LiveMemory::Identity::checked);
-    target.modules = find_modules(target.mappings, *memory);
-    if (pthread_self_needs_size) pthread_size = find_pthread_size(target.modules, *target.files, *memory);
+    PageCache memory(live(LiveMemory::Identity::checked));
+    target.modules = find_modules(target.mappings, memory);
+    if (pthread_self_needs_size) pthread_size = find_pthread_size(target.modules, *target.files, memory);
   }
   return {};
 }
@@ -124,13 +132,58 @@ Result<void> Attachment::State::read_threads() {
   return {};
 }
 
-void Attachment::State::compare_mappings(StopReport& report) {
+// Whether every stack that is to be copied lies in a mapping that was there before the stop.
+bool Attachment::State::knows_stacks() const {
+  return std::all_of(target.threads.begin(), target.threads.end(), [this](const ThreadState& thread) {
+    return !thread.registers || find_mapping(target.mappings, thread.registers->sp()) != nullptr;
+  });
+}
+
+// A thread has a stack that was not there before. True: files came or went, too.
+bool Attachment::State::take_mappings(StopReport& report) {
+  const std::vector<Mapping> before = target.mappings;
   const Result<bool> changed = mappings.refresh_held(target.mappings);
   if (!changed) {
     report.gaps.push_back("the mappings could not be compared while the target was held: " +
                           changed.error().message);
   }
   report.mappings_changed = changed ? *changed : changed.error().code == ErrorCode::corrupt;
+  return report.mappings_changed && !same_files(before, target.mappings);
+}
+
+// True: files came or went. What else changed since is of no use to anybody, and may have been changed after
+// the release.
+bool Attachment::State::compare_mappings(StopReport& report) {
+  std::vector<Mapping> now = target.mappings;
+  const Result<bool> changed = mappings.refresh_held(now);
+  if (!changed && report.mappings_changed) return false;
+  if (!changed) {
+    report.gaps.push_back("the mappings could not be compared with those before the stop: " +
+                          changed.error().message);
+  }
+  report.mappings_changed =
+      report.mappings_changed || (changed ? *changed : changed.error().code == ErrorCode::corrupt);
+  if (!changed || !*changed || same_files(now, target.mappings)) return false;
+  target.mappings = std::move(now);
+  return true;
+}
+
+// What the walk will ask for, as far as a walk over the running target tells.
+std::vector<Range> Attachment::State::rehearse(const HoldOptions& options,
+                                               const std::function<void(Target&)>& rehearse) {
+  if (!rehearse) return {};
+  const auto rehearsed =
+      std::make_shared<PageCache>(live(LiveMemory::Identity::checked), 0, PageCache::Notes::what_is_asked);
+  target.memory = std::make_unique<FrozenMemory>(rehearsed);
+  target.lasting = std::make_unique<FrozenMemory>(rehearsed);
+  if (options.copy_stacks) copy_sleepers_stacks(options.stack_bytes, target);
+  read_futexes(target, read_clocks());
+  rehearse(target);
+  for (ThreadState& thread : target.threads) {
+    thread.stack = {};
+    thread.futex.reset();
+  }
+  return rehearsed->asked();
 }
 
 // A new, open cache; `memory` freezes with it, `lasting` looks behind it from then on.
@@ -172,18 +225,17 @@ Result<StopReport> Attachment::State::look_without_stop(const std::function<void
   return report;
 }
 
-Result<StopReport> Attachment::State::look(const HoldOptions& options,
-                                           const std::function<void(Target&)>& read) {
+Result<StopReport> Attachment::State::look(const HoldOptions& options, const Readers& readers) {
   // A process in the middle of execve has only dead threads for a moment, and PTRACE_SEIZE says EPERM to
   // each: what it is, is known a little later.
   for (int again = 0;; ++again) {
     if (Result<void> done = refresh_mappings(); !done) return std::move(done).error();
     if (Result<void> done = read_threads(); !done) return std::move(done).error();
-    if (!options.stop) return look_without_stop(read);
+    if (!options.stop) return look_without_stop(readers.read);
     RestartCheck restart = check_restart(dir, task.get(), stat.get(), target.threads);
     int failed = 0;
     Result<StopReport> report =
-        restart.denied ? look_without_stop(read) : look_at_stop(options, read, failed);
+        restart.denied ? look_without_stop(readers.read) : look_at_stop(options, readers, failed);
     if (report && !restart.gap.empty()) report->gaps.push_back(std::move(restart.gap));
     if (failed == 0 || failed == EAGAIN) return report;
     const LiveMemory now(memory_tid, mem, LiveMemory::Identity::checked);
@@ -200,8 +252,8 @@ Error Attachment::State::ended_before() const {
 }
 
 // `failed`: the errno of PTRACE_SEIZE, when nothing was held.
-Result<StopReport> Attachment::State::look_at_stop(const HoldOptions& options,
-                                                   const std::function<void(Target&)>& read, int& failed) {
+Result<StopReport> Attachment::State::look_at_stop(const HoldOptions& options, const Readers& readers,
+                                                   int& failed) {
   std::vector<ThreadBefore> before;
   before.reserve(target.threads.size());
   std::vector<ScopedFd> sleepers;
@@ -215,9 +267,12 @@ Result<StopReport> Attachment::State::look_at_stop(const HoldOptions& options,
     sleepers.push_back(std::move(*opened));
   }
 
+  const std::vector<Range> expected = rehearse(options, readers.rehearse);
   // A thread's stack and what its frames lead to, so that our own page faults come before the stop.
-  make_pages(LiveMemory::Identity::held,
-             std::min(ready_at_most, std::max<std::size_t>(before.size(), 8) * ready_per_thread));
+  const std::size_t ready =
+      std::min(ready_at_most, std::max<std::size_t>(before.size(), 8) * ready_per_thread);
+  make_pages(LiveMemory::Identity::held, expected.empty() ? ready : 0);
+  pages->expect(expected);
 
   StopReport report;
   const std::shared_ptr<PageCache> closing = pages;
@@ -241,12 +296,13 @@ Result<StopReport> Attachment::State::look_at_stop(const HoldOptions& options,
     if (thread.registers) set_pthread_self(*thread.registers, pthread_size);
   }
   report.stopped = true;
-  const std::vector<Mapping> mappings_before = target.mappings;
-  compare_mappings(report);
+  bool files_changed = false;
+  pages->fetch_expected();
+  if (!knows_stacks()) files_changed = take_mappings(report);
   if (options.copy_stacks) copy_stacks(options.stack_bytes, *pages, target);
   decode_waits(target, report);
   read_futexes(target, clocks);
-  read(target);
+  readers.read(target);
   holder.release();
 
   report.pause_ms = holder.pause().count();
@@ -255,7 +311,8 @@ Result<StopReport> Attachment::State::look_at_stop(const HoldOptions& options,
   if (report.budget_passed) {
     report.gaps.push_back("the pause budget ended the stop before everything was read");
   }
-  after_release(report.mappings_changed && !same_files(mappings_before, target.mappings), report);
+  files_changed = compare_mappings(report) || files_changed;
+  after_release(files_changed, report);
   return report;
 }
 
@@ -318,9 +375,10 @@ Result<Attachment> Attachment::prepare(pid_t pid) {
   return Attachment(std::move(state));
 }
 
-Result<StopReport> Attachment::hold(const HoldOptions& options, const std::function<void(Target&)>& read) {
+Result<StopReport> Attachment::hold(const HoldOptions& options, const std::function<void(Target&)>& read,
+                                    const std::function<void(Target&)>& rehearse) {
   try {
-    return state_->look(options, read);
+    return state_->look(options, Readers{read, rehearse});
   } catch (const std::exception& fault) {
     // The stop, if there was one, has ended with the holder.
     if (state_->pages) state_->pages->close();

@@ -5,6 +5,9 @@
 //   Result<StopReport> stop = attachment->hold(options, [&](Target& held) { …prefetch, read words… });
 //   …the target runs again; target().memory now answers from the pages that were read while held…
 //
+// What `read` will touch is found out before the stop: `rehearse` does the same over the running target,
+// whose pages are then read all at once while it is held.
+//
 // `hold` seizes (PTRACE_SEIZE, never PTRACE_ATTACH: job control and pending signals stay as they were) and
 // interrupts every thread until the thread list shows no new one, reads registers and copies the used part of
 // each stack, and calls `read` while all of that stands still. A holder thread does nothing but ptrace and
@@ -43,7 +46,9 @@ class Attachment {
   static Result<Attachment> prepare(pid_t pid);
 
   // May be called again (--samples): each call is a new stop with new pages.
-  Result<StopReport> hold(const HoldOptions& options, const std::function<void(Target&)>& read);
+  // `rehearse` may be empty: then each page is asked for while the target is held.
+  Result<StopReport> hold(const HoldOptions& options, const std::function<void(Target&)>& read,
+                          const std::function<void(Target&)>& rehearse = {});
 
   Target& target();
   const Target& target() const;

@@ -17,6 +17,10 @@ namespace {
 
 constexpr std::uint64_t all_stacks = 64 * 1024 * 1024;  // of all threads together
 constexpr std::uint64_t least_stack = 16 * 1024;
+// Where a sleeper's stack ends is not known exactly: it may be in one mapping with others.
+constexpr std::uint64_t most_of_sleeper = 64 * 1024;
+
+}  // namespace
 
 const Mapping* find_mapping(const std::vector<Mapping>& mappings, Address at) {
   auto next = std::upper_bound(mappings.begin(), mappings.end(), at,
@@ -26,6 +30,8 @@ const Mapping* find_mapping(const std::vector<Mapping>& mappings, Address at) {
   return next->range.contains(at) ? &*next : nullptr;
 }
 
+namespace {
+
 // glibc and musl put a thread's control block, which pthread_self() is, above its stack in the same mapping.
 // What follows it may be the next thread's guard pages and stack: from glibc 2.42 on they are one mapping.
 Address stack_end(const Mapping& mapping, const Registers& registers) {
@@ -33,6 +39,11 @@ Address stack_end(const Mapping& mapping, const Registers& registers) {
                                                           : registers.thread_pointer);
   const bool above = control_block > registers.sp() && mapping.range.contains(control_block);
   return above ? control_block : mapping.range.end();
+}
+
+std::uint64_t most_of_each(std::uint64_t stack_bytes, const Target& target) {
+  const std::uint64_t threads = std::max<std::uint64_t>(1, target.threads.size());
+  return std::min(stack_bytes, std::max(least_stack, all_stacks / threads));
 }
 
 }  // namespace
@@ -63,10 +74,8 @@ void take_stopped(std::vector<StoppedThread>& stopped, Target& target) {
 }
 
 void copy_stacks(std::uint64_t stack_bytes, const PageCache& pages, Target& target) {
-  const std::uint64_t threads = std::max<std::uint64_t>(1, target.threads.size());
-  const std::uint64_t most = std::min(stack_bytes, std::max(least_stack, all_stacks / threads));
+  const std::uint64_t most = most_of_each(stack_bytes, target);
   std::vector<Range> stacks;
-  stacks.reserve(target.threads.size());
   for (ThreadState& thread : target.threads) {
     if (!thread.registers) continue;
     const Address sp = thread.registers->sp();
@@ -77,8 +86,9 @@ void copy_stacks(std::uint64_t stack_bytes, const PageCache& pages, Target& targ
     }
     const Address begin = sp - std::min(red_zone, sp - mapping->range.begin);
     thread.stack = Range{begin, std::min(most, stack_end(*mapping, *thread.registers) - begin)};
-    stacks.push_back(thread.stack);
+    if (pages.kept(begin, thread.stack.size) < thread.stack.size) stacks.push_back(thread.stack);
   }
+  if (stacks.empty()) return;
   target.memory->prefetch(stacks);
   for (ThreadState& thread : target.threads) {
     const std::uint64_t kept = pages.kept(thread.stack.begin, thread.stack.size);
@@ -87,6 +97,21 @@ void copy_stacks(std::uint64_t stack_bytes, const PageCache& pages, Target& targ
       thread.stack.size = kept;
     }
   }
+}
+
+void copy_sleepers_stacks(std::uint64_t stack_bytes, Target& target) {
+  const std::uint64_t most = std::min(most_of_sleeper, most_of_each(stack_bytes, target));
+  std::vector<Range> stacks;
+  for (ThreadState& thread : target.threads) {
+    const Mapping* mapping =
+        thread.sleeping_sp ? find_mapping(target.mappings, *thread.sleeping_sp) : nullptr;
+    if (mapping == nullptr || !mapping->readable) continue;
+    const Address sp = *thread.sleeping_sp;
+    const Address begin = sp - std::min(red_zone, sp - mapping->range.begin);
+    thread.stack = Range{begin, std::min(most, mapping->range.end() - begin)};
+    stacks.push_back(thread.stack);
+  }
+  target.memory->prefetch(stacks);
 }
 
 void decode_waits(Target& target, StopReport& report) {

@@ -1,5 +1,6 @@
 #include "attach/holder.h"
 
+#include <sched.h>
 #include <sys/prctl.h>
 
 #include <algorithm>
@@ -12,6 +13,15 @@ namespace {
 
 // How long a PTRACE_SEIZE may take before dead tracees are looked for. It takes some microseconds.
 constexpr auto seize_patience = std::chrono::milliseconds(20);
+
+// To wake a thread that sleeps takes as long as the whole stop of a small target: for the first moments it is
+// looked for instead.
+constexpr auto spin_time = std::chrono::microseconds(300);
+
+void spin_until(const std::atomic<bool>& flag) {
+  const auto end = std::chrono::steady_clock::now() + spin_time;
+  while (!flag.load(std::memory_order_acquire) && std::chrono::steady_clock::now() < end) ::sched_yield();
+}
 
 }  // namespace
 
@@ -28,8 +38,9 @@ int Holder::stop(std::vector<ThreadBefore> before) {
   } catch (const std::system_error&) {
     return EAGAIN;
   }
+  spin_until(all_stand_);
   std::unique_lock lock(mutex_);
-  while (!changed_.wait_for(lock, seize_patience, [this] { return all_stand_; })) {
+  while (!changed_.wait_for(lock, seize_patience, [this] { return all_stand_.load(); })) {
     lock.unlock();
     seized_.reap_dead(pid_);
     lock.lock();
@@ -64,9 +75,10 @@ void Holder::run(const std::vector<ThreadBefore>& before) {
   changed_.notify_all();
   if (error != 0) return;
   bool in_time = true;
+  spin_until(may_release_);
   {
     std::unique_lock lock(mutex_);
-    in_time = changed_.wait_until(lock, *held_since + bounds_.pause, [this] { return may_release_; });
+    in_time = changed_.wait_until(lock, *held_since + bounds_.pause, [this] { return may_release_.load(); });
   }
   before_release_();
   stopped.release();

@@ -9,6 +9,7 @@
 
 #include <sys/types.h>
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <functional>
@@ -62,8 +63,8 @@ class Holder {
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  bool all_stand_ = false;  // or it failed
-  bool may_release_ = false;
+  std::atomic<bool> all_stand_{false};  // or it failed
+  std::atomic<bool> may_release_{false};
   int error_ = 0;
 
   std::vector<StoppedThread> threads_;

@@ -18,6 +18,8 @@ constexpr std::uint64_t sparse_bytes = 256;
 constexpr std::uint64_t max_range = 64ull * 1024 * 1024;
 // All that one stop may keep. What is asked for beyond it is a miss.
 constexpr std::size_t max_kept = 512ull * 1024 * 1024;
+// Made present together with what is expected, for what was not.
+constexpr std::size_t spare_bytes = 256 * 1024;
 
 std::uint64_t page_of(std::uint64_t at) {
   return at / PageCache::page_bytes;
@@ -47,8 +49,8 @@ struct PageCache::Block {
   Block& operator=(const Block&) = delete;
 };
 
-PageCache::PageCache(std::shared_ptr<Memory> source, std::size_t ready_bytes)
-    : source_(std::move(source)), slots_(1024) {
+PageCache::PageCache(std::shared_ptr<Memory> source, std::size_t ready_bytes, Notes notes)
+    : source_(std::move(source)), notes_(notes), slots_(1024) {
   if (ready_bytes > 0) blocks_.emplace_back((ready_bytes + page_bytes - 1) / page_bytes * page_bytes, true);
 }
 
@@ -89,27 +91,114 @@ const PageCache::Slot* PageCache::find_page(std::uint64_t page) const {
   }
 }
 
-void PageCache::put_page(std::uint64_t page, const std::byte* bytes) {
-  if (find_page(page) != nullptr) return;
+PageCache::Slot& PageCache::slot_of(std::uint64_t page) {
   if ((used_slots_ + 1) * 2 > slots_.size()) {
     std::vector<Slot> before = std::exchange(slots_, std::vector<Slot>(slots_.size() * 2));
     used_slots_ = 0;
     for (const Slot& slot : before) {
-      if (slot.key != 0) put_page(slot.key - 1, slot.bytes);
+      if (slot.key != 0) slot_of(slot.key - 1) = slot;
     }
   }
   const std::size_t mask = slots_.size() - 1;
   std::size_t at = static_cast<std::size_t>(page * 0x9e3779b97f4a7c15ull >> 20) & mask;
-  while (slots_[at].key != 0) at = (at + 1) & mask;
-  slots_[at] = Slot{page + 1, bytes};
-  ++used_slots_;
+  while (slots_[at].key != 0 && slots_[at].key != page + 1) at = (at + 1) & mask;
+  if (slots_[at].key == 0) {
+    slots_[at].key = page + 1;
+    ++used_slots_;
+  }
+  return slots_[at];
 }
 
-// `[begin, begin + size)` does not overlap with what is there: the requests were made so.
-void PageCache::put_extent(std::uint64_t begin, const std::byte* bytes, std::uint64_t size) {
-  extents_.emplace(begin, Extent{size, bytes});
-  touched_.insert(page_of(begin));
-  touched_.insert(page_of(begin + size - 1));
+// A range that crosses no page's end is a part of its page.
+bool PageCache::is_part(const Piece& piece) {
+  return page_of(piece.from.value) == page_of(piece.from.value + piece.into.size() - 1);
+}
+
+void PageCache::put_part(const Piece& piece) {
+  const std::uint64_t page = page_of(piece.from.value);
+  Slot& slot = slot_of(page);
+  if (slot.is_final()) return;
+  const bool whole = piece.got == piece.into.size();
+  const std::uint64_t begin = whole ? piece.from.value - page * page_bytes : 0;
+  const std::uint64_t end = whole ? begin + piece.got : page_bytes;
+  slot.bytes = whole ? piece.into.data() : nullptr;
+  slot.begin = static_cast<std::uint16_t>(begin);
+  slot.end = static_cast<std::uint16_t>(end);
+}
+
+// It does not overlap with another one: the requests were made so.
+void PageCache::put_extent(const Piece& piece) {
+  if (piece.got > 0) extents_.emplace(piece.from.value, Extent{piece.got, piece.into.data()});
+}
+
+void PageCache::note(Address from, std::uint64_t size) {
+  if (notes_ == Notes::none || size == 0 || size > max_range || from + size < from) return;
+  const std::uint64_t end = from.value + size;
+  for (std::uint64_t at = from.value; at < end;) {
+    const std::uint64_t first = page_of(at) * page_bytes;
+    const std::uint64_t stop = std::min(end, first + page_bytes);
+    if (const Slot* found = find_page(page_of(at))) {
+      Slot& slot = slot_of(found->key - 1);
+      slot.asked_begin = static_cast<std::uint16_t>(std::min<std::uint64_t>(slot.asked_begin, at - first));
+      slot.asked_end = static_cast<std::uint16_t>(std::max<std::uint64_t>(slot.asked_end, stop - first));
+    }
+    at = stop;
+  }
+}
+
+std::vector<Range> PageCache::asked() const {
+  std::vector<Range> ranges;
+  if (notes_ == Notes::none) return ranges;
+  ranges.reserve(used_slots_ + extents_.size());
+  for (const Slot& slot : slots_) {
+    if (slot.bytes == nullptr || slot.asked_begin >= slot.asked_end) continue;
+    ranges.push_back({Address((slot.key - 1) * page_bytes + slot.asked_begin),
+                      std::uint64_t{slot.asked_end} - slot.asked_begin});
+  }
+  for (const auto& [begin, extent] : extents_) ranges.push_back({Address(begin), extent.size});
+  std::sort(ranges.begin(), ranges.end(), [](const Range& a, const Range& b) { return a.begin < b.begin; });
+  return ranges;
+}
+
+void PageCache::expect(std::span<const Range> ranges) {
+  std::vector<Range> merged;  // one of each page: what lies in it once is kept in one place
+  merged.reserve(ranges.size());
+  std::size_t bytes = 0;
+  for (const Range& range : ranges) {
+    if (range.size == 0) continue;
+    if (!merged.empty() && page_of(merged.back().begin.value) == page_of(range.end().value - 1)) {
+      const std::uint64_t end = std::max(merged.back().end().value, range.end().value);
+      merged.back().size = end - merged.back().begin.value;
+    } else {
+      merged.push_back(range);
+    }
+  }
+  for (const Range& range : merged) bytes += static_cast<std::size_t>((range.size + 15) / 16 * 16);
+  if (kept_bytes_ + bytes > max_kept) return;
+  const std::size_t ready = bytes + bytes / 8 + spare_bytes;
+  blocks_.emplace_back((ready + page_bytes - 1) / page_bytes * page_bytes, true);
+  block_used_ = 0;
+  if (blocks_.back().bytes == nullptr) {
+    blocks_.pop_back();
+    block_used_ = blocks_.empty() ? 0 : blocks_.back().size;
+    return;
+  }
+  expected_.reserve(merged.size());
+  for (const Range& range : merged) {
+    const std::span<std::byte> into = allocate(static_cast<std::size_t>(range.size));
+    if (into.empty()) break;
+    expected_.push_back(Piece{range.begin, into.first(static_cast<std::size_t>(range.size))});
+    if (is_part(expected_.back())) slot_of(page_of(range.begin.value));
+  }
+}
+
+void PageCache::fetch_expected() {
+  if (expected_.empty() || is_closed()) return;
+  source_->read_pieces(expected_);
+  const std::lock_guard lock(closing_);
+  if (is_closed()) return;
+  for (const Piece& piece : expected_) is_part(piece) ? put_part(piece) : put_extent(piece);
+  expected_.clear();
 }
 
 // What is kept from `at` on, in one piece; it may go on after its end.
@@ -118,7 +207,8 @@ std::span<const std::byte> PageCache::find(Address at, bool& known_unreadable) c
   const Slot* slot = find_page(page_of(at.value));
   if (slot != nullptr && slot->bytes != nullptr) {
     const std::size_t offset = static_cast<std::size_t>(at.value % page_bytes);
-    return {slot->bytes + offset, static_cast<std::size_t>(page_bytes) - offset};
+    if (offset >= slot->begin && offset < slot->end)
+      return {slot->bytes + (offset - slot->begin), static_cast<std::size_t>(slot->end - offset)};
   }
   auto next = extents_.upper_bound(at.value);
   if (next != extents_.begin()) {
@@ -128,7 +218,7 @@ std::span<const std::byte> PageCache::find(Address at, bool& known_unreadable) c
       return {extent.bytes + offset, static_cast<std::size_t>(extent.size - offset)};
     }
   }
-  known_unreadable = slot != nullptr;
+  known_unreadable = slot != nullptr && slot->bytes == nullptr && slot->is_final();
   return {};
 }
 
@@ -168,34 +258,29 @@ std::size_t PageCache::read_some(Address from, std::span<std::byte> into) {
     const std::uint64_t last = page_of(at.value + (into.size() - done - 1));
     if (last < first) break;  // around the end of the address space
     for (std::uint64_t page = first; page <= last && page - first < 256; ++page) {
-      if (find_page(page) != nullptr) continue;
+      const Slot* slot = find_page(page);
+      if (slot != nullptr && slot->is_final()) continue;
       const std::span<std::byte> bytes = allocate(page_bytes);
       if (bytes.empty()) break;
       pieces.push_back(Piece{Address(page * page_bytes), bytes});
     }
-    fetch(pieces, pieces.size());
+    fetch(pieces, &PageCache::put_part);
     const std::size_t more = read_kept(at, into.subspan(done));
     if (more == 0) break;
     done += more;
   }
+  note(from, done);
   return done;
 }
 
-// Reads the pieces, of which the first `whole_pages` are pages, and keeps them unless the cache was closed
-// meanwhile: then nobody knows what the target had done between.
-void PageCache::fetch(std::vector<Piece>& pieces, std::size_t whole_pages) {
+// Reads the pieces and keeps them unless the cache was closed meanwhile: then nobody knows what the target
+// had done between.
+void PageCache::fetch(std::vector<Piece>& pieces, void (PageCache::*put)(const Piece&)) {
   if (pieces.empty() || is_closed()) return;
   source_->read_pieces(pieces);
   const std::lock_guard lock(closing_);
   if (is_closed()) return;
-  for (std::size_t i = 0; i < pieces.size(); ++i) {
-    const Piece& piece = pieces[i];
-    if (i < whole_pages) {
-      put_page(page_of(piece.from.value), piece.got == page_bytes ? piece.into.data() : nullptr);
-    } else if (piece.got > 0) {
-      put_extent(piece.from.value, piece.into.data(), piece.got);
-    }
-  }
+  for (const Piece& piece : pieces) (this->*put)(piece);
 }
 
 // The parts of a long range that no extent holds yet.
@@ -238,7 +323,9 @@ void PageCache::prefetch(std::span<const Range> ranges) {
     while (at < range.end().value) {
       const std::uint64_t stop = std::min(range.end().value, (page_of(at) + 1) * page_bytes);
       // Most of what is asked for is there already: not worth sorting.
-      if (find_page(page_of(at)) == nullptr) parts.push_back(Part{at, stop});
+      const Slot* slot = find_page(page_of(at));
+      const std::uint64_t offset = at % page_bytes;
+      if (slot == nullptr || !slot->covers(offset, offset + (stop - at))) parts.push_back(Part{at, stop});
       at = stop;
     }
   }
@@ -246,36 +333,31 @@ void PageCache::prefetch(std::span<const Range> ranges) {
     return a.begin != b.begin ? a.begin < b.begin : a.end < b.end;
   });
 
-  std::vector<Piece> pages;
-  std::vector<Piece> exact;
+  std::vector<Piece> pieces;
   bool unreadable = false;
   for (std::size_t i = 0; i < parts.size();) {
     const std::uint64_t page = page_of(parts[i].begin);
     // One span of what overlaps or touches; a second one in the same page makes it dense.
     Part span = parts[i];
-    bool dense = touched_.contains(page);
+    const Slot* slot = find_page(page);
+    bool dense = slot != nullptr && slot->bytes != nullptr;
     std::size_t next = i + 1;
     for (; next < parts.size() && page_of(parts[next].begin) == page; ++next) {
       if (parts[next].begin > span.end) dense = true;
       span.end = std::max(span.end, parts[next].end);
     }
     i = next;
-    if (find_page(page) != nullptr) continue;
-    if (find(Address(span.begin), unreadable).size() >= span.end - span.begin) continue;
-    if (dense || span.end - span.begin >= sparse_bytes) {
-      const std::span<std::byte> bytes = allocate(page_bytes);
-      if (bytes.empty()) break;
-      pages.push_back(Piece{Address(page * page_bytes), bytes.first(page_bytes)});
-    } else {
-      const std::size_t size = static_cast<std::size_t>(span.end - span.begin);
-      const std::span<std::byte> bytes = allocate(size);
-      if (bytes.empty()) break;
-      exact.push_back(Piece{Address(span.begin), bytes.first(size)});
-    }
+    if (find(Address(span.begin), unreadable).size() >= span.end - span.begin || unreadable) continue;
+    if (dense || span.end - span.begin >= sparse_bytes) span = {page * page_bytes, (page + 1) * page_bytes};
+    const std::size_t size = static_cast<std::size_t>(span.end - span.begin);
+    const std::span<std::byte> bytes = allocate(size);
+    if (bytes.empty()) break;
+    pieces.push_back(Piece{Address(span.begin), bytes.first(size)});
   }
-  const std::size_t whole_pages = pages.size();
-  pages.insert(pages.end(), exact.begin(), exact.end());
-  fetch(pages, whole_pages);
+  fetch(pieces, &PageCache::put_part);
+  if (notes_ != Notes::none) {
+    for (const Range& range : ranges) note(range.begin, range.size);
+  }
 
   if (long_ranges.empty()) return;
   std::sort(long_ranges.begin(), long_ranges.end(),
@@ -289,9 +371,9 @@ void PageCache::prefetch(std::span<const Range> ranges) {
       merged.push_back(range);
     }
   }
-  std::vector<Piece> pieces;
+  pieces.clear();
   for (const Range& range : merged) add_long(range, pieces);
-  fetch(pieces, 0);
+  fetch(pieces, &PageCache::put_extent);
 }
 
 }  // namespace pythreads::attach

@@ -323,7 +323,9 @@ Result<ThreadState> ProcDir::read_thread(pid_t tid) const {
     thread.kernel_wait = KernelWait{.number = call->number, .arguments = call->arguments};
     thread.kernel_wait->restarted = call->number == SYS_restart_syscall;
   }
-  if (!call || !call->running) {
+  if (call && !call->running && call->sp != 0) thread.sleeping_sp = Address(call->sp);
+  // Of use only where the call itself does not tell what it is.
+  if (!call || (!call->running && (call->number < 0 || call->number == SYS_restart_syscall))) {
     Result<std::string> channel = read_task("wchan");
     if (channel && *channel != "0") thread.wait_channel = *std::move(channel);
   }

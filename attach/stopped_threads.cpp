@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <sched.h>
 #include <sys/ptrace.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -98,6 +99,17 @@ bool StoppedThreads::list_new(std::vector<pid_t>& tids) {
       at += length;
     }
   }
+}
+
+// By the number of links of /proc/PID/task, which counts the threads (proc_task_getattr, fs/proc/base.c at
+// v6.1): a list of a thousand takes a thousandth of a second. False: nobody can say, the list will.
+bool StoppedThreads::all_are_known() const {
+  struct stat folder {};
+  if (::fstat(task_, &folder) != 0 || folder.st_nlink < 2) return false;
+  const auto standing = std::count_if(threads_.begin(), threads_.end(), [](const StoppedThread& thread) {
+    return thread.outcome == StopOutcome::held || thread.outcome == StopOutcome::already_stopped;
+  });
+  return folder.st_nlink - 2 == static_cast<nlink_t>(standing);
 }
 
 void StoppedThreads::seize(pid_t tid, char state) {
@@ -246,6 +258,7 @@ int StoppedThreads::stop(const std::vector<ThreadBefore>& before, StopBounds bou
         if ((known.state == 'D') == sleepers) wait_for(thread, known, bounds, since);
       }
     }
+    if (all_are_known()) break;
     if (!list_new(fresh)) {
       gap_ = "the list of threads could not be read to its end";
       break;

@@ -89,6 +89,7 @@ class StoppedThreads {
 
  private:
   bool list_new(std::vector<pid_t>& tids);
+  bool all_are_known() const;
   void seize(pid_t tid, char state);
   void interrupt(StoppedThread& thread);
   void wait_for(StoppedThread& thread, const ThreadBefore& before, StopBounds bounds,

@@ -55,16 +55,19 @@ struct ThreadState {
   char state = '?';                     // R S D T t Z X I, the kernel's letter before the stop
   std::optional<std::uint64_t> cpu_ms;  // utime + stime
   std::optional<std::uint64_t> switches;  // voluntary + involuntary context switches
-  std::string wait_channel;               // wchan; empty when running or unread
+  std::string wait_channel;               // wchan, where its call does not tell what it is; else empty
   std::optional<int> seccomp;             // 0 none, 1 strict, 2 filter
   std::optional<int> seccomp_filters;     // how many; none before Linux 5.9
   StopOutcome outcome = StopOutcome::not_tried;
   std::optional<Registers> registers;
   std::optional<KernelWait> kernel_wait;  // none: it was not in a system call
   std::optional<FutexWait> futex;         // of a kernel_wait that is a futex wait
+  std::optional<Address> sleeping_sp;     // the stack pointer of one that slept before the stop
   Range stack;      // [sp - red zone, end of the mapping) as far as it was copied; size 0: none
   std::string gap;  // why registers or stack are missing; empty if they are not
 
+  // As it was at the stop; where it was not stopped, as it was when it was seen asleep.
+  std::optional<Address> stack_pointer() const { return registers ? registers->sp() : sleeping_sp; }
   bool is_held() const { return outcome == StopOutcome::held || outcome == StopOutcome::already_stopped; }
 };
 

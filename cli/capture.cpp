@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <memory>
 #include <unordered_set>
 #include <utility>
 #include <vector>
@@ -106,8 +107,10 @@ attach::Result<Capture> capture(pid_t pid, const Options& options, Deadline dead
   const pyframes::ReadOptions read{.locals = options.locals, .redact = options.redact};
   const attach::HoldOptions hold{
       .stop = options.stop, .pause_budget = options.pause_budget, .copy_stacks = true};
-  attach::Result<attach::StopReport> stop =
-      attachment->hold(hold, [&](attach::Target& held) { pyframes::fetch_python(*runtime, read, held); });
+  std::shared_ptr<pyframes::Rehearsal> rehearsal;
+  attach::Result<attach::StopReport> stop = attachment->hold(
+      hold, [&](attach::Target& held) { pyframes::fetch_python(*runtime, read, held, rehearsal.get()); },
+      [&](attach::Target& running) { rehearsal = pyframes::rehearse_python(*runtime, read, running); });
   if (!stop) return std::move(stop).error();
 
   Capture result;

@@ -91,10 +91,10 @@ class BlockEdge {
     if (fields == nullptr) return true;
     if (!fields->mutex.exists()) return false;
     const attach::ThreadState* thread = thread_.os_thread;
-    if (thread == nullptr || !thread->registers) return true;
+    const std::optional<Address> sp = thread == nullptr ? std::nullopt : thread->stack_pointer();
+    if (!sp) return true;
     std::vector<std::uint64_t> words(searched_stack_words);
-    const std::size_t got =
-        reading_.memory.read_up_to(thread->registers->sp(), std::as_writable_bytes(std::span(words)));
+    const std::size_t got = reading_.memory.read_up_to(*sp, std::as_writable_bytes(std::span(words)));
     words.resize(got / sizeof(std::uint64_t));
     if (words.empty()) return true;
     const Address mutex = lock + static_cast<std::uint64_t>(layout.object.size) +

@@ -20,12 +20,32 @@ using attach::Result;
 // _PyInterpreterFrame.owner: its code decides for itself when it is complete.
 constexpr std::uint8_t owned_by_generator = 1;
 
-// Where a thread's chain has been followed to.
+// Where a thread's chain has been followed to. A circle is found by Brent's way: the frame at each power of
+// two is met again.
 struct Cursor {
   ThreadCopy* thread = nullptr;
   Address next;
-  std::unordered_set<Address> visited;
+  Address mark{};
+  std::size_t steps = 0;
+  std::size_t mark_at = 1;
+
+  bool meets_mark(Address at) {
+    if (at == mark) return true;
+    if (++steps == mark_at) {
+      mark = at;
+      mark_at *= 2;
+    }
+    return false;
+  }
 };
+
+// By the time that a circle is noticed it was gone round more than once.
+void cut_repeated(std::vector<FrameCopy>& frames) {
+  std::unordered_set<Address> seen;
+  const auto again = std::find_if(frames.begin(), frames.end(),
+                                  [&](const FrameCopy& frame) { return !seen.insert(frame.address).second; });
+  frames.erase(again, frames.end());
+}
 
 // The frame's fixed part: everything before the locals.
 std::int32_t frame_size(const RuntimeLayout& layout) {
@@ -51,7 +71,7 @@ std::vector<Cursor> begin_chains(Reading& reading, RuntimeCopy& copy) {
       if (!frame) {
         thread.frames_gap = "the layout doesn't tell where the frames are";
       } else if (!frame->is_null()) {
-        cursors.push_back({&thread, *frame, {}});
+        cursors.push_back({&thread, *frame});
       }
     }
   }
@@ -76,11 +96,12 @@ void follow(Reading& reading, std::int32_t size, Cursor& cursor) {
   const RuntimeLayout& layout = reading.layout();
   ThreadCopy& thread = *cursor.thread;
   Address at = std::exchange(cursor.next, Address());
-  if (!cursor.visited.insert(at).second) {
+  if (cursor.meets_mark(at)) {
     thread.frames_gap = "the chain of frames runs in a circle";
+    cut_repeated(thread.frames);
     return;
   }
-  if (cursor.visited.size() > reading.options.max_frames) {
+  if (cursor.steps > reading.options.max_frames) {
     thread.frames_gap = "more frames than are read";
     return;
   }
@@ -266,7 +287,7 @@ void chain_frames(Reading& reading, RuntimeCopy& copy) {
   }
   for (const InterpreterCopy& interpreter : copy.interpreters) {
     for (const ThreadCopy& thread : interpreter.threads) {
-      for (const FrameCopy& frame : thread.frames) reading.stack_frames.insert(frame.address);
+      for (const FrameCopy& frame : thread.frames) reading.stack_frames.add(frame.address);
     }
   }
 }

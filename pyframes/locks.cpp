@@ -374,11 +374,11 @@ class LockSearch {
   std::vector<Candidate> stack_candidates(const Sleeper& sleeper, std::size_t first, std::size_t end) {
     std::vector<Candidate> candidates;
     const attach::ThreadState& thread = *sleeper.thread->os_thread;
-    if (!thread.registers || thread.registers->sp().value % 8 != 0) return candidates;
+    const std::optional<Address> sp = thread.stack_pointer();
+    if (!sp || sp->value % 8 != 0) return candidates;
     std::vector<std::uint64_t> words(end - first);
     const std::span<std::byte> bytes = std::as_writable_bytes(std::span(words));
-    const std::size_t got =
-        reading_.memory.read_up_to(thread.registers->sp() + first * sizeof(std::uint64_t), bytes);
+    const std::size_t got = reading_.memory.read_up_to(*sp + first * sizeof(std::uint64_t), bytes);
     words.resize(std::min(got, bytes.size()) / sizeof(std::uint64_t));
     for (const std::uint64_t word : words) {
       // Neither inside the stack itself nor what no object's address can be.
@@ -509,8 +509,8 @@ void fetch_locks(Reading& reading, const RuntimeCopy& copy) {
       if (!thread.os_thread || thread.suspended || !futex_word(*thread.os_thread) || thread.frames.empty())
         continue;
       wave.push_back({thread.frames.front().code, static_cast<std::uint64_t>(std::max(layout.code.size, 0))});
-      if (thread.os_thread->registers)
-        wave.push_back({thread.os_thread->registers->sp(), all_stack_words * sizeof(std::uint64_t)});
+      if (const std::optional<Address> sp = thread.os_thread->stack_pointer())
+        wave.push_back({*sp, all_stack_words * sizeof(std::uint64_t)});
     }
   }
   reading.memory.prefetch(wave);

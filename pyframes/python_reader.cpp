@@ -13,6 +13,7 @@
 #include "pyframes/locks.h"
 #include "pyframes/pending_calls.h"
 #include "pyframes/reading.h"
+#include "pyframes/rehearsal.h"
 #include "pyframes/stack_places.h"
 #include "pyframes/sync_objects.h"
 #include "pyframes/thread_ids.h"
@@ -23,11 +24,15 @@
 namespace pythreads::pyframes {
 namespace {
 
-RuntimeCopy copy_runtime(Reading& reading) {
-  RuntimeCopy copy = copy_interpreters(reading);
+void complete(Reading& reading, RuntimeCopy& copy) {
   match_os_threads(reading, copy);
   chain_frames(reading, copy);
   place_on_stacks(reading, copy);
+}
+
+RuntimeCopy copy_runtime(Reading& reading) {
+  RuntimeCopy copy = copy_interpreters(reading);
+  complete(reading, copy);
   return copy;
 }
 
@@ -44,11 +49,11 @@ void read_synchronization(Reading& reading, const RuntimeCopy& copy, PyRuntimeSt
 
 void read_names_of_locks(const Reading& reading, const RuntimeCopy& copy, PyRuntimeState& state) {
   if (!reading.options.locks) return;
-  Reading lasting{.runtime = reading.runtime,
-                  .target = reading.target,
-                  .memory = reading.lasting,
-                  .lasting = reading.lasting,
-                  .options = reading.options};
+  Reading lasting({.runtime = reading.runtime,
+                   .target = reading.target,
+                   .memory = reading.lasting,
+                   .lasting = reading.lasting,
+                   .options = reading.options});
   read_lock_names(lasting, copy, state);
   read_lock_mentions(lasting, copy, state);
 }
@@ -67,28 +72,59 @@ PyRuntimeState unnamed_state(const Reading& reading, const RuntimeCopy& copy) {
   return state;
 }
 
-}  // namespace
-
-void fetch_python(const Runtime& runtime, const ReadOptions& options, attach::Target& held) {
-  Reading reading{.runtime = runtime,
-                  .target = held,
-                  .memory = *held.memory,
-                  .lasting = *held.memory,
+// A walk that is for what it touches, in a target that is held or will be.
+Reading touching(const Runtime& runtime, const ReadOptions& options, attach::Target& target) {
+  return Reading({.runtime = runtime,
+                  .target = target,
+                  .memory = *target.memory,
+                  .lasting = *target.memory,
                   .options = options,
-                  .held = true};
-  RuntimeCopy copy = copy_runtime(reading);
+                  .held = true});
+}
+
+// All but the names of threads, which are found by the interpreter's own table of them.
+PyRuntimeState touch(Reading& reading, const RuntimeCopy& copy) {
+  PyRuntimeState state;
   fetch_gil(reading, copy);
   fetch_thread_states(reading, copy);
-  if (options.locks) {
+  if (reading.options.locks) {
     fetch_locks(reading, copy);
     fetch_held_locks(reading, copy);
-    PyRuntimeState state = unnamed_state(reading, copy);
+    state = unnamed_state(reading, copy);
     read_synchronization(reading, copy, state);
   }
   fetch_triggers(reading, copy);
   fetch_exceptions(reading, copy);
-  fetch_thread_names(reading, copy);
   fetch_locals(reading, copy);
+  return state;
+}
+
+}  // namespace
+
+std::shared_ptr<Rehearsal> rehearse_python(const Runtime& runtime, const ReadOptions& options,
+                                           attach::Target& running) {
+  Reading reading = touching(runtime, options, running);
+  RuntimeCopy copy = copy_runtime(reading);
+  const PyRuntimeState state = touch(reading, copy);
+  fetch_thread_names(reading, copy);
+  return std::make_shared<Rehearsal>(std::move(reading), std::move(copy), state);
+}
+
+void fetch_python(const Runtime& runtime, const ReadOptions& options, attach::Target& held,
+                  Rehearsal* rehearsal) {
+  Reading reading = touching(runtime, options, held);
+  if (rehearsal != nullptr) {
+    rehearsal->give_facts(reading);
+    RuntimeCopy moved = copy_interpreters(reading);
+    const bool names_known = rehearsal->leave_out_unmoved(reading, moved);
+    complete(reading, moved);
+    const PyRuntimeState state = touch(reading, moved);
+    if (!names_known) fetch_thread_names(reading, moved);
+    if (!rehearsal->is_news(state)) return;
+  }
+  RuntimeCopy copy = copy_runtime(reading);
+  touch(reading, copy);
+  fetch_thread_names(reading, copy);
 }
 
 PyRuntimeState read_python(const Runtime& runtime, const ReadOptions& options, attach::Target& target) {
@@ -103,11 +139,11 @@ PyRuntimeState read_python(const Runtime& runtime, const ReadOptions& options, a
   if (!runtime.layout_note.empty()) state.gaps.push_back(runtime.layout_note);
   state.gaps.insert(state.gaps.end(), runtime.others.begin(), runtime.others.end());
 
-  Reading reading{.runtime = runtime,
-                  .target = target,
-                  .memory = *target.memory,
-                  .lasting = target.lasting ? *target.lasting : *target.memory,
-                  .options = options};
+  Reading reading({.runtime = runtime,
+                   .target = target,
+                   .memory = *target.memory,
+                   .lasting = target.lasting ? *target.lasting : *target.memory,
+                   .options = options});
   RuntimeCopy copy = copy_runtime(reading);
   read_interpreters(reading, copy, state);
   read_thread_ids(reading, copy, state);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 
 #include "attach/result.h"
 #include "attach/target.h"
@@ -19,10 +20,18 @@ struct ReadOptions {
   std::size_t max_frames = 100'000;  // of one thread
 };
 
+class Rehearsal;
+
+// Before the stop: touches in the running target what `fetch_python` will touch in the held one.
+std::shared_ptr<Rehearsal> rehearse_python(const Runtime& runtime, const ReadOptions& options,
+                                           attach::Target& running);
+
 // While held. Touches, wave by wave over all threads, every page that `read_python` will need of what can
 // change: interpreters, thread states, frames, the GIL, threading's tables, each sleeper's lock. Uses
-// `Target::memory` alone and does nothing but read.
-void fetch_python(const Runtime& runtime, const ReadOptions& options, attach::Target& held);
+// `Target::memory` alone and does nothing but read. With a rehearsal, whose pages were already read, it walks
+// the threads alone that have moved since.
+void fetch_python(const Runtime& runtime, const ReadOptions& options, attach::Target& held,
+                  Rehearsal* rehearsal = nullptr);
 
 // After the release (or over a core). Never fails as a whole: gaps are in the result.
 PyRuntimeState read_python(const Runtime& runtime, const ReadOptions& options, attach::Target& target);

@@ -12,6 +12,7 @@
 // `state.interpreters[i].threads[j]` is of `copy.interpreters[i].threads[j]`.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -62,7 +63,32 @@ struct CoveringHandler {
   bool of_with = false;
 };
 
-struct Reading {
+// What was read of things that don't change while they exist, by their address in the target.
+struct LastingFacts {
+  std::unordered_map<attach::Address, std::shared_ptr<const Code>> codes, code_heads;
+  std::unordered_map<attach::Address, std::string> code_names;
+  std::unordered_map<attach::Address, std::shared_ptr<const ExceptionTable>> exception_tables;
+  // By the address of the instruction that a frame is at: what covers it, and the block that it enters.
+  std::unordered_map<attach::Address, std::vector<CoveringHandler>> covering;
+  std::unordered_map<attach::Address, std::optional<CoveringHandler>> entering;
+  std::unordered_map<attach::Address, std::shared_ptr<const std::vector<std::uint8_t>>> co_codes;  // to 3.10
+  std::unordered_map<attach::Address, FrameSize> frame_sizes;
+  std::unordered_map<attach::Address, PointerField> bound_selves;  // by type: where a method's self is
+  std::map<std::pair<attach::Address, std::int64_t>, SourcePosition> positions;  // by code and instruction
+  std::unordered_map<attach::Address, std::string> module_names;                 // by f_globals
+  std::unordered_map<attach::Address, bool> library_globals;                     // by f_globals
+  std::unordered_map<attach::Address, std::string> type_names;
+  std::unordered_map<attach::Address, std::shared_ptr<const std::vector<VariableName>>> variable_names;
+  std::unordered_map<attach::Address, SyncType> sync_types;
+  std::unordered_map<attach::Address, std::shared_ptr<const Bytecode>> bytecodes;
+  std::unordered_map<attach::Address, std::shared_ptr<const std::vector<MethodCall>>> method_calls;
+  std::unordered_map<attach::Address, std::vector<attach::Address>> code_name_tuples;  // co_names
+  std::unordered_map<attach::Address, bool> generator_types;  // whether objects of the type are generators
+  attach::Address code_type;                                  // PyCode_Type, once an object of it was seen
+};
+
+// What one look is made with.
+struct LookContext {
   const Runtime& runtime;
   attach::Target& target;
   // As it was at the stop; a miss is an error. Everything that carries an owner, a wait, a verdict.
@@ -71,34 +97,36 @@ struct Reading {
   attach::Memory& lasting;
   const ReadOptions& options;
   bool held = false;
+};
+
+// All frames that stand on some thread's stack. Of many thousands few are ever asked for, so they are put in
+// order only then.
+class StackFrames {
+ public:
+  void add(attach::Address frame) {
+    frames_.push_back(frame);
+    ordered_ = false;
+  }
+  bool contains(attach::Address frame) {
+    if (!ordered_) std::sort(frames_.begin(), frames_.end());
+    ordered_ = true;
+    return std::binary_search(frames_.begin(), frames_.end(), frame);
+  }
+
+ private:
+  std::vector<attach::Address> frames_;
+  bool ordered_ = true;
+};
+
+struct Reading : LookContext, LastingFacts {
+  explicit Reading(const LookContext& context) : LookContext(context) {}
 
   // What was already read of this look, by the address in the target.
-  std::unordered_map<attach::Address, std::shared_ptr<const Code>> codes{}, code_heads{};
-  std::unordered_map<attach::Address, std::string> code_names{};
-  std::unordered_map<attach::Address, std::shared_ptr<const ExceptionTable>> exception_tables{};
-  // By the address of the instruction that a frame is at: what covers it, and the block that it enters.
-  std::unordered_map<attach::Address, std::vector<CoveringHandler>> covering{};
-  std::unordered_map<attach::Address, std::optional<CoveringHandler>> entering{};
-  std::unordered_map<attach::Address, std::shared_ptr<const std::vector<std::uint8_t>>>
-      co_codes{};  // to 3.10
-  std::unordered_map<attach::Address, FrameSize> frame_sizes{};
-  std::unordered_map<attach::Address, PointerField> bound_selves{};  // by type: where a method's self is
-  std::map<std::pair<attach::Address, std::int64_t>, SourcePosition> positions{};  // by code and instruction
-  std::unordered_map<attach::Address, std::string> module_names{};                 // by f_globals
-  std::unordered_map<attach::Address, bool> library_globals{};                     // by f_globals
-  std::unordered_map<attach::Address, std::string> type_names{};
-  std::unordered_map<attach::Address, std::shared_ptr<const std::vector<VariableName>>> variable_names{};
-  std::unordered_map<attach::Address, SyncType> sync_types{};
-  std::unordered_map<attach::Address, std::shared_ptr<PySyncObject>> sync_objects{};  // null: it is none
-  std::unordered_map<attach::Address, std::shared_ptr<const Bytecode>> bytecodes{};
-  std::unordered_map<attach::Address, std::shared_ptr<const std::vector<MethodCall>>> method_calls{};
-  std::unordered_map<attach::Address, std::vector<attach::Address>> code_name_tuples{};  // co_names
-  std::unordered_map<attach::Address, std::optional<attach::Address>>
-      released_by_objects{};                                    // lock_managers.h
-  std::unordered_map<attach::Address, bool> generator_types{};  // whether objects of the type are generators
-  std::unordered_set<attach::Address> stack_frames{};  // all frames that stand on some thread's stack
-  attach::Address code_type{};                         // PyCode_Type, once an object of it was seen
+  std::unordered_map<attach::Address, std::shared_ptr<PySyncObject>> sync_objects;  // null: it is none
+  std::unordered_map<attach::Address, std::optional<attach::Address>> released_by_objects;  // lock_managers.h
+  StackFrames stack_frames;
 
+  LastingFacts& lasting_facts() { return *this; }
   const RuntimeLayout& layout() const { return runtime.layout; }
 };
 

@@ -157,6 +157,34 @@ TEST_F(HoldTest, AllThreadsStandStillAndAreRead) {
   expect_goes_on({0, 2, 4, 18});
 }
 
+TEST_F(HoldTest, WhatWasRehearsedIsReadAnewAtTheStop) {
+  ASSERT_TRUE(start({"threads", "4"}));
+  Attachment attachment = prepare();
+  std::uint64_t rehearsed = 0;
+  std::size_t sleepers = 0;
+  const Result<StopReport> report = attachment.hold(
+      patient(), [](Target&) {},
+      [&](Target& running) {
+        rehearsed = counter(*running.memory, 0);
+        for (const ThreadState& thread : running.threads) sleepers += thread.stack.size > 0 ? 1 : 0;
+        std::this_thread::sleep_for(20ms);
+        EXPECT_EQ(counter(*running.memory, 0), rehearsed) << "a walk sees one moment";
+      });
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_GE(sleepers, 2u);
+  // `read` asked for nothing, and yet it is there, as it was at the stop and not before.
+  const std::uint64_t held = counter(*attachment.target().memory, 0);
+  EXPECT_GT(held, rehearsed);
+  std::this_thread::sleep_for(5ms);
+  EXPECT_EQ(counter(*attachment.target().memory, 0), held);
+  for (const ThreadState& thread : attachment.target().threads) {
+    EXPECT_EQ(thread.gap, "");
+    EXPECT_TRUE(thread.registers && thread.stack.contains(thread.registers->sp()));
+    EXPECT_FALSE(thread.futex && thread.futex->around.empty());
+  }
+  expect_goes_on({0, 2});
+}
+
 TEST_F(HoldTest, AfterTheReleaseOnlyThePagesOfTheStopAreThere) {
   ASSERT_TRUE(start({"threads", "4"}));
   Attachment attachment = prepare();

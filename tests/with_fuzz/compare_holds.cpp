@@ -53,12 +53,12 @@ using Holds = std::map<std::pair<std::uint64_t, Address>, long>;
 class Look {
  public:
   Look(const pyframes::Runtime& runtime, attach::Target& target, const std::vector<Address>& locks)
-      : reading_{.runtime = runtime,
-                 .target = target,
-                 .memory = *target.memory,
-                 .lasting = *target.memory,
-                 .options = options_,
-                 .held = true},
+      : reading_({.runtime = runtime,
+                  .target = target,
+                  .memory = *target.memory,
+                  .lasting = *target.memory,
+                  .options = options_,
+                  .held = true}),
         locks_(locks) {}
 
   void compare(Count& count) {

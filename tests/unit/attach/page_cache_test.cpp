@@ -173,6 +173,59 @@ TEST_F(PageCacheTest, ManyPagesAreFoundAgain) {
   EXPECT_EQ(fake->pieces(), 5000u);
 }
 
+TEST_F(PageCacheTest, NotesWhatIsAskedForAndNotThePagesThatItLiesIn) {
+  map_pages(1, 64);
+  PageCache cache(fake, 0, PageCache::Notes::what_is_asked);
+  word(cache, page + 512);
+  word(cache, page + 1024);
+  EXPECT_FALSE(cache.read_value<std::uint64_t>(Address(100 * page)));
+  const std::array ranges = {Range{Address(2 * page - 16), 32}, Range{Address(8 * page + 8), 20 * page}};
+  cache.prefetch(ranges);
+  const std::vector<Range> expected = {Range{Address(page + 512), page - 512}, Range{Address(2 * page), 16},
+                                       Range{Address(8 * page + 8), 20 * page}};
+  const std::vector<Range> asked = cache.asked();
+  ASSERT_EQ(asked.size(), expected.size());
+  for (std::size_t i = 0; i < asked.size(); ++i) {
+    EXPECT_EQ(asked[i].begin, expected[i].begin);
+    EXPECT_EQ(asked[i].size, expected[i].size);
+  }
+  EXPECT_TRUE(PageCache(fake).asked().empty());
+}
+
+TEST_F(PageCacheTest, WhatIsExpectedComesInOneBatch) {
+  map_pages(1, 64);
+  fake->put(Address(page + 512), std::uint64_t{5});
+  fake->put(Address(9 * page), std::uint64_t{6});
+  PageCache cache(fake);
+  // Two in one page, one that can't be read, and a stack.
+  const std::array ranges = {Range{Address(page + 512), 8}, Range{Address(page + 1024), 8},
+                             Range{Address(8 * page + 8), 20 * page}, Range{Address(100 * page), 8}};
+  cache.expect(ranges);
+  EXPECT_EQ(fake->batches(), 0u);
+  EXPECT_EQ(cache.kept(Address(page + 512), 8), 0u) << "expected is not yet read";
+  cache.fetch_expected();
+  EXPECT_EQ(fake->batches(), 1u);
+  EXPECT_EQ(fake->bytes_read(), 512 + 8 + 20 * page);
+  EXPECT_EQ(word(cache, page + 512), 5u);
+  EXPECT_EQ(word(cache, 9 * page), 6u);
+  EXPECT_EQ(cache.kept(Address(8 * page + 8), 20 * page), 20 * page);
+  EXPECT_FALSE(cache.read_value<std::uint64_t>(Address(100 * page)));
+  EXPECT_EQ(fake->batches(), 1u);
+  // What was not expected is had as ever.
+  EXPECT_EQ(word(cache, page), 0u);
+  EXPECT_EQ(cache.kept(Address(page), page), page);
+}
+
+TEST_F(PageCacheTest, WhatIsExpectedDoesNotComeAfterTheClose) {
+  map_pages(1, 1);
+  PageCache cache(fake);
+  const std::array ranges = {Range{Address(page), 8}};
+  cache.expect(ranges);
+  cache.close();
+  cache.fetch_expected();
+  EXPECT_EQ(cache.kept(Address(page), 8), 0u);
+}
+
 TEST_F(PageCacheTest, FrozenMemoryMissesAreErrors) {
   map_pages(1, 2);
   const auto cache = std::make_shared<PageCache>(fake);

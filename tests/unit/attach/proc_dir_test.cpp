@@ -268,6 +268,13 @@ TEST(ProcDir, ARecordedFolderIsReadAlike) {
   EXPECT_TRUE(thread->kernel_wait->restarted);
   EXPECT_EQ(dir->list_threads().value_or({}), std::vector<pid_t>{77});
 
+  // A call that says itself what it is.
+  folder.write("task/77/syscall", "202 0x1 0x2 0x3 0x4 0x5 0x6 0x7 0x8\n");
+  thread = dir->read_thread(77);
+  ASSERT_TRUE(thread);
+  EXPECT_EQ(thread->wait_channel, "");
+  EXPECT_EQ(thread->sleeping_sp, Address(7));
+
   folder.write("maps", "1000-2000 r-xp 00000000 fe:01 9 /bin/py\nnonsense\n");
   EXPECT_EQ(dir->read_mappings().error().code, ErrorCode::corrupt);
   folder.write("task/77/stat", "77 (py");

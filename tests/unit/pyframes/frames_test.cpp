@@ -46,11 +46,11 @@ class Frames : public testing::TestWithParam<LayoutRow> {
   }
 
   PyRuntimeState read() {
-    Reading reading{.runtime = runtime,
-                    .target = target,
-                    .memory = heap.memory(),
-                    .lasting = heap.memory(),
-                    .options = options};
+    Reading reading({.runtime = runtime,
+                     .target = target,
+                     .memory = heap.memory(),
+                     .lasting = heap.memory(),
+                     .options = options});
     RuntimeCopy copy = copy_interpreters(reading);
     chain_frames(reading, copy);
     PyRuntimeState state;

@@ -87,11 +87,11 @@ class Monitored : public testing::TestWithParam<LayoutRow> {
   }
 
   Reading reading() {
-    return {.runtime = runtime,
-            .target = target,
-            .memory = heap.memory(),
-            .lasting = heap.memory(),
-            .options = options};
+    return Reading({.runtime = runtime,
+                    .target = target,
+                    .memory = heap.memory(),
+                    .lasting = heap.memory(),
+                    .options = options});
   }
   std::optional<std::uint8_t> at(std::size_t unit) {
     Reading fresh = reading();

@@ -278,11 +278,11 @@ struct BuiltRuntime {
   }
 
   pyframes::Reading reading() {
-    return {.runtime = runtime,
-            .target = target,
-            .memory = objects.memory(),
-            .lasting = objects.memory(),
-            .options = options};
+    return pyframes::Reading({.runtime = runtime,
+                              .target = target,
+                              .memory = objects.memory(),
+                              .lasting = objects.memory(),
+                              .options = options});
   }
   pyframes::PyThread& thread(std::size_t i) { return state.interpreters[0].threads[i]; }
 
