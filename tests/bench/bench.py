@@ -104,8 +104,11 @@ class Bench:
     def run(self):
         if self.one.get("missing"):
             raise SystemExit(f"bench.py: {self.one['name']} is not here: tests/interpreters/fetch.py gets the others")
-        for part in self.parts:
-            getattr(self, part)()
+        for part in PARTS:
+            if part in self.parts:
+                getattr(self, part)()
+            else:
+                self.leave_out(part, plan.NOT_ASKED)
             self.write()
         return self.results
 
@@ -133,12 +136,12 @@ class Bench:
             targets.limit_of_threads(),
             asked.threads or ((10, 100) if asked.short else plan.SIZES),
             asked.depth or ((5,) if asked.short else plan.DEPTHS),
-            asked.way or ("blocked", "busy"),
+            asked.way or plan.WAYS,
             self.rounds,
             few=asked.short or asked.rounds is not None,
         )
-        for cell, why in left_out:
-            self.leave_out(cell.title, why)
+        for what, why in left_out:
+            self.leave_out(what, why)
         by_name = {each["name"]: each for each in self.interpreters}
         for index, each in enumerate(planned):
             began = time.monotonic()
@@ -148,7 +151,7 @@ class Bench:
                 by_name[cell.interpreter],
                 cell,
                 each.rounds,
-                self.rivals if each.rivals else (),
+                self.rivals_of(each),
                 each.seconds,
             )
             self.results["cells"].append(found)
@@ -157,6 +160,10 @@ class Bench:
             progress(f"{index + 1}/{len(planned)} {cell.title}: {ratio}, {time.monotonic() - began:.0f} s")
             for name, note in found["notes"].items():
                 self.leave_out(f"{cell.title}: {name}" if found["rounds"] else cell.title, note)
+
+    def rivals_of(self, planned):
+        wanted = {"all": rivals.NAMES, "promised": (plan.PROMISED_RIVAL,), "none": ()}[planned.rivals]
+        return [rival for rival in self.rivals if rival.name in wanted]
 
     def calls(self):
         self.results["calls_note"] = "there is no strace"

@@ -7,8 +7,12 @@ from cells import Cell
 VERSIONS = ("3.8", "3.11", "3.14", "3.13t")
 SIZES = (1, 10, 100, 1000, 10000)
 DEPTHS = (5, 20, 200)
+WAYS = ("blocked", "busy")
 RIVAL_DEPTH = 20
-RIVAL_SIZES = (100, 1000)  # but for the first interpreter, where they are asked for every size
+# Beyond the first interpreter only the rival that a promise names, and not at every size.
+RIVAL_SIZES = (100, 1000)
+PROMISED_RIVAL = "py-spy"
+NOT_ASKED = "this run was not asked for it"
 MANY = 10000
 MOST_BUSY = 1000
 MOST_BUSY_FREE = 100
@@ -16,14 +20,14 @@ MOST_BUSY_FREE = 100
 SMALL = 100
 SMALL_TIMES = 3
 # What is only reported, and not promised, is not measured for longer than this.
-REPORTED_SECONDS = 60
+REPORTED_SECONDS = 30
 
 
 @dataclasses.dataclass(frozen=True)
 class Planned:
     cell: Cell
     rounds: int
-    rivals: bool
+    rivals: str  # all, promised or none
     seconds: float | None  # None: as long as it takes
 
 
@@ -42,8 +46,8 @@ def why_not(cell, interpreter, first, limit):
     return None
 
 
-def plan(interpreters, first, limit, sizes=SIZES, depths=DEPTHS, ways=("blocked", "busy"), rounds=7, few=False):
-    """(what is measured, [(cell, why not)]); `first` is the interpreter on which most is measured;
+def plan(interpreters, first, limit, sizes=SIZES, depths=DEPTHS, ways=WAYS, rounds=7, few=False):
+    """(what is measured, [(what is not, why)]); `first` is the interpreter on which most is measured;
     `few`: no more than `rounds` for small ones either."""
     planned, left_out = [], []
     for interpreter in interpreters:
@@ -55,12 +59,18 @@ def plan(interpreters, first, limit, sizes=SIZES, depths=DEPTHS, ways=("blocked"
                     cell = Cell(interpreter["name"], threads, depth, way)
                     reason = why_not(cell, interpreter, first, limit)
                     if reason:
-                        left_out.append((cell, reason))
+                        left_out.append((cell.title, reason))
                         continue
-                    rivals = way == "blocked" and (depth == RIVAL_DEPTH or len(depths) == 1)
-                    rivals = rivals and (interpreter["name"] == first["name"] or threads in RIVAL_SIZES)
+                    rivals = "none"
+                    if way == "blocked" and (depth == RIVAL_DEPTH or len(depths) == 1):
+                        if interpreter["name"] == first["name"]:
+                            rivals = "all"
+                        elif threads in RIVAL_SIZES:
+                            rivals = "promised"
                     promised = way == "blocked" and depth <= RIVAL_DEPTH
                     times = SMALL_TIMES if threads <= SMALL and not few else 1
                     planned.append(Planned(cell, rounds * times, rivals, None if promised else REPORTED_SECONDS))
+    for what, asked, known in (("threads", sizes, SIZES), ("frames deep", depths, DEPTHS), ("", ways, WAYS)):
+        left_out += [(f"{each} {what}".strip(), NOT_ASKED) for each in known if each not in asked]
     planned.sort(key=lambda each: each.cell.threads)  # stable: what takes long comes last
     return planned, left_out

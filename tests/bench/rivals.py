@@ -40,6 +40,7 @@ KNOWN = (
     ("austin", False, ("-w",)),
     ("gdb", True, ("-batch", "-nx", "-ex", "set pagination off", "-ex", "thread apply all bt", "-p")),
 )
+NAMES = tuple(dict.fromkeys(name for name, _, _ in KNOWN))
 
 
 def version_of(path):
