@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <unordered_set>
+#include <utility>
 
 #include "attach/architecture.h"
 #include "unwinder/byte_reader.h"
@@ -20,12 +22,16 @@ constexpr std::uint64_t most_line_program = 512u << 10;
 constexpr std::uint64_t most_abbreviations = 64u << 10;
 constexpr std::uint64_t most_reserved = 1u << 30;
 constexpr std::size_t most_unit_ranges = 1u << 20;
+// Read for their ranges: CPython by clang has 300 units, of 14 MB.
+constexpr std::uint64_t most_bytes_for_ranges = 64u << 20;
+constexpr std::size_t most_units_for_ranges = 4096;
 
 struct PartName {
   std::string_view section;
   bool whole;
 };
-constexpr std::array<PartName, 8> part_names = {{{".debug_str", true},
+constexpr std::array<PartName, 9> part_names = {{{".debug_str", true},
+                                                 {".debug_str_offsets", true},
                                                  {".debug_line_str", true},
                                                  {".debug_ranges", true},
                                                  {".debug_rnglists", true},
@@ -34,26 +40,8 @@ constexpr std::array<PartName, 8> part_names = {{{".debug_str", true},
                                                  {".debug_line", false},
                                                  {".debug_info", false}}};
 
-struct UnitHeader {
-  std::uint64_t size = 0;  // with the length field itself
-  std::uint64_t abbreviations = 0;
-};
-
-std::optional<UnitHeader> read_unit_header(std::span<const std::byte> bytes) {
-  ByteReader reader(bytes, attach::Address());
-  std::uint64_t length = reader.read<std::uint32_t>();
-  if (length >= 0xfffffff0u) return std::nullopt;  // 64-bit DWARF: no unit of that size is read here
-  UnitHeader header;
-  header.size = length + 4;
-  const auto version = reader.read<std::uint16_t>();
-  if (version == 5) {
-    reader.skip(2);  // unit type, address size
-  } else if (version < 2 || version > 5) {
-    return std::nullopt;
-  }
-  header.abbreviations = reader.read<std::uint32_t>();
-  if (reader.failed()) return std::nullopt;
-  return header;
+bool begins_before(const DebugImage::UnitRange& a, const DebugImage::UnitRange& b) {
+  return a.begin < b.begin;
 }
 
 }  // namespace
@@ -62,7 +50,6 @@ std::unique_ptr<DebugImage> DebugImage::make(ElfFile& elf) {
   std::unique_ptr<DebugImage> image(new DebugImage(elf));
   if (!image->place_parts()) return nullptr;
   image->read_aranges();
-  if (image->units_.empty()) return nullptr;
   return image;
 }
 
@@ -137,8 +124,33 @@ void DebugImage::read_aranges() {
     if (reader.position() > end) break;
     reader.skip(end - reader.position());
   }
-  std::sort(units_.begin(), units_.end(),
-            [](const UnitRange& a, const UnitRange& b) { return a.begin < b.begin; });
+  std::sort(units_.begin(), units_.end(), begins_before);
+}
+
+std::vector<std::uint64_t> DebugImage::take_units_without_ranges() {
+  std::vector<std::uint64_t> found;
+  if (std::exchange(own_ranges_taken_, true)) return found;
+  std::unordered_set<std::uint64_t> known;
+  for (const UnitRange& range : units_) known.insert(range.unit);
+  std::uint64_t bytes = 0;
+  for (std::uint64_t at = 0; at < places_[unit].file_size && found.size() < most_units_for_ranges;) {
+    const std::optional<UnitHeader> header = header_of(at);
+    if (!header) break;
+    if (header->has_code && !known.contains(at)) {
+      bytes += header->size;
+      if (bytes > most_bytes_for_ranges) break;
+      found.push_back(at);
+    }
+    at += header->size;
+  }
+  return found;
+}
+
+void DebugImage::add_ranges(std::span<const UnitRange> more) {
+  const std::size_t room = most_unit_ranges - std::min(units_.size(), most_unit_ranges);
+  const std::span<const UnitRange> added = more.first(std::min(more.size(), room));
+  units_.insert(units_.end(), added.begin(), added.end());
+  std::sort(units_.begin(), units_.end(), begins_before);
 }
 
 std::optional<std::uint64_t> DebugImage::find_unit(std::uint64_t address) const {
@@ -151,14 +163,37 @@ std::optional<std::uint64_t> DebugImage::find_unit(std::uint64_t address) const 
   return found.unit;
 }
 
-bool DebugImage::load_unit(std::uint64_t offset) {
+std::optional<DebugImage::UnitHeader> DebugImage::read_unit_header(std::span<const std::byte> bytes) {
+  ByteReader reader(bytes, attach::Address());
+  std::uint64_t length = reader.read<std::uint32_t>();
+  if (length >= 0xfffffff0u) return std::nullopt;  // 64-bit DWARF: no unit of that size is read here
+  UnitHeader header;
+  header.size = length + 4;
+  const auto version = reader.read<std::uint16_t>();
+  if (version == 5) {
+    constexpr std::uint8_t compile_unit = 1;
+    header.has_code = reader.read<std::uint8_t>() == compile_unit;
+    reader.skip(1);  // address size
+  } else if (version < 2 || version > 5) {
+    return std::nullopt;
+  }
+  header.abbreviations = reader.read<std::uint32_t>();
+  if (reader.failed()) return std::nullopt;
+  return header;
+}
+
+std::optional<DebugImage::UnitHeader> DebugImage::header_of(std::uint64_t offset) const {
   const Place& info = places_[unit];
-  if (offset >= info.file_size) return false;
+  if (offset >= info.file_size) return std::nullopt;
   std::array<std::byte, 32> head{};
   const std::size_t wanted =
       static_cast<std::size_t>(std::min<std::uint64_t>(head.size(), info.file_size - offset));
   const std::size_t got = elf_->read_at(info.file_offset + offset, std::span(head).first(wanted));
-  const std::optional<UnitHeader> header = read_unit_header(std::span<const std::byte>(head).first(got));
+  return read_unit_header(std::span<const std::byte>(head).first(got));
+}
+
+bool DebugImage::load_unit(std::uint64_t offset) {
+  const std::optional<UnitHeader> header = header_of(offset);
   if (!header || header->size > most_unit_bytes || !copy(unit, offset, 0, header->size)) return false;
 
   const Place& abbreviation = places_[abbreviations];

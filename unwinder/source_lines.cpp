@@ -4,6 +4,8 @@
 #include <elfutils/libdw.h>
 #include <libelf.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <map>
 #include <optional>
 
@@ -13,6 +15,7 @@ namespace {
 
 constexpr std::size_t most_units = 256;
 constexpr std::size_t most_depth = 128;
+constexpr std::size_t most_ranges = 1u << 16;   // of one unit
 constexpr std::size_t most_entries = 1u << 20;  // looked at in one unit
 
 using ElfHandle = std::unique_ptr<Elf, int (*)(Elf*)>;
@@ -46,6 +49,7 @@ std::string function_name(Dwarf_Die& die) {
 // One unit in libdw's hands.
 class Unit {
  public:
+  // Without its lines, which `read_lines` brings.
   static std::optional<Unit> open(DebugImage& image) {
     const std::span<std::byte> bytes = image.bytes();
     elf_version(EV_CURRENT);
@@ -59,9 +63,23 @@ class Unit {
     if (dwarf_get_units(unit.dwarf_.get(), none, &found, nullptr, nullptr, &unit.root_, nullptr) != 0) {
       return std::nullopt;
     }
-    const std::optional<std::uint64_t> lines = number_of(unit.root_, DW_AT_stmt_list);
-    if (!lines || !image.load_lines(*lines)) return std::nullopt;
     return unit;
+  }
+
+  bool read_lines(DebugImage& image) {
+    const std::optional<std::uint64_t> lines = number_of(root_, DW_AT_stmt_list);
+    return lines && image.load_lines(*lines);
+  }
+
+  // What code it has, as it says itself.
+  void append_ranges(std::uint64_t unit, std::vector<DebugImage::UnitRange>& ranges) {
+    Dwarf_Addr base = 0, begin = 0, end = 0;
+    std::ptrdiff_t at = 0;
+    for (std::size_t i = 0; i < most_ranges; ++i) {
+      at = dwarf_ranges(&root_, at, &base, &begin, &end);
+      if (at <= 0) return;
+      if (begin < end) ranges.push_back({begin, end - begin, unit});
+    }
   }
 
   void fill(SourcePlace& place) {
@@ -144,9 +162,23 @@ class Unit {
   Dwarf_Die root_{};
 };
 
+void read_own_ranges(DebugImage& image) {
+  std::vector<DebugImage::UnitRange> ranges;
+  for (const std::uint64_t offset : image.take_units_without_ranges()) {
+    if (!image.load_unit(offset)) continue;
+    std::optional<Unit> unit = Unit::open(image);
+    if (unit) unit->append_ranges(offset, ranges);
+  }
+  image.add_ranges(ranges);
+}
+
 }  // namespace
 
 void find_source_places(DebugImage& image, std::span<SourcePlace> wanted) {
+  const bool all_known = std::all_of(wanted.begin(), wanted.end(), [&](const SourcePlace& place) {
+    return image.find_unit(place.address).has_value();
+  });
+  if (!all_known) read_own_ranges(image);
   std::map<std::uint64_t, std::vector<SourcePlace*>> by_unit;
   for (SourcePlace& place : wanted) {
     const std::optional<std::uint64_t> unit = image.find_unit(place.address);
@@ -157,7 +189,7 @@ void find_source_places(DebugImage& image, std::span<SourcePlace> wanted) {
     if (++count > most_units) return;
     if (!image.load_unit(offset)) continue;
     std::optional<Unit> unit = Unit::open(image);
-    if (!unit) continue;
+    if (!unit || !unit->read_lines(image)) continue;
     for (SourcePlace* place : places) unit->fill(*place);
   }
 }

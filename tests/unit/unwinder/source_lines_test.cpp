@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <iterator>
 #include <random>
@@ -43,6 +44,30 @@ TEST(SourceLines, MostOfTheProgramHasThem) {
   }
   EXPECT_GT(with_line, places.size() / 2);
   EXPECT_GT(with_inlined, 0u);
+}
+
+// clang writes no .debug_aranges: the units themselves tell what code they have.
+TEST(SourceLines, UnitsTellOfTheirCodeThemselves) {
+  std::vector<std::byte> bytes = read_target();
+  attach::Result<ElfFile> with = ElfFile::from_bytes(bytes);
+  ASSERT_TRUE(with.ok());
+  const ElfFile::Section* aranges = with->find_section(".debug_aranges");
+  ASSERT_NE(aranges, nullptr);
+  std::fill_n(bytes.begin() + static_cast<std::ptrdiff_t>(aranges->header.sh_offset), aranges->header.sh_size,
+              std::byte{0});
+  attach::Result<ElfFile> without = ElfFile::from_bytes(std::move(bytes));
+  ASSERT_TRUE(without.ok());
+
+  std::vector<SourcePlace> expected = places_in_text(*with);
+  find_source_places(*DebugImage::make(*with), expected);
+  std::vector<SourcePlace> found = places_in_text(*without);
+  find_source_places(*DebugImage::make(*without), found);
+  ASSERT_EQ(found.size(), expected.size());
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    EXPECT_EQ(found[i].line, expected[i].line) << i;
+    EXPECT_EQ(found[i].file, expected[i].file) << i;
+    EXPECT_EQ(found[i].inlined.size(), expected[i].inlined.size()) << i;
+  }
 }
 
 // What libdw and we make of it may be anything but a crash.
