@@ -6,6 +6,7 @@
 Measures in turns, so that what disturbs the machine disturbs all alike (cells.py), and writes benchmark.md, .json and
 .svg. --short is for correctness alone: few sizes and rounds, and no time is judged. --only takes one part or several
 of: calls, agent, requests, cold, unstopped, locks, sizes. --check: exit 1 if a promise (promises.py) is not kept.
+Ctrl-C ends it with what it has; the page names what is missing.
 """
 
 import argparse
@@ -144,22 +145,25 @@ class Bench:
             self.leave_out(what, why)
         by_name = {each["name"]: each for each in self.interpreters}
         for index, each in enumerate(planned):
-            began = time.monotonic()
-            cell = each.cell
-            found = cells.measure(
-                self.tools,
-                by_name[cell.interpreter],
-                cell,
-                each.rounds,
-                self.rivals_of(each),
-                each.seconds,
-            )
-            self.results["cells"].append(found)
-            self.write()
-            ratio = f"held {found['held_ratio']:.2f} times" if found["rounds"] else "nothing"
-            progress(f"{index + 1}/{len(planned)} {cell.title}: {ratio}, {time.monotonic() - began:.0f} s")
-            for name, note in found["notes"].items():
-                self.leave_out(f"{cell.title}: {name}" if found["rounds"] else cell.title, note)
+            try:
+                self.size(each, by_name[each.cell.interpreter], f"{index + 1}/{len(planned)}")
+            except KeyboardInterrupt:
+                for left in planned[index:]:
+                    self.leave_out(left.cell.title, "this run was ended before")
+                return
+
+    def size(self, planned, interpreter, at):
+        began = time.monotonic()
+        cell = planned.cell
+        found = cells.measure(
+            self.tools, interpreter, cell, planned.rounds, self.rivals_of(planned), planned.seconds
+        )
+        self.results["cells"].append(found)
+        self.write()
+        ratio = f"held {found['held_ratio']:.2f} times" if found["rounds"] else "nothing"
+        progress(f"{at} {cell.title}: {ratio}, {time.monotonic() - began:.0f} s")
+        for name, note in found["notes"].items():
+            self.leave_out(f"{cell.title}: {name}" if found["rounds"] else cell.title, note)
 
     def rivals_of(self, planned):
         wanted = {"all": rivals.NAMES, "promised": (plan.PROMISED_RIVAL,), "none": ()}[planned.rivals]
