@@ -63,6 +63,12 @@ void take_stopped(std::vector<StoppedThread>& stopped, Target& target) {
     ThreadState& thread = found == index.end() ? target.threads.back() : target.threads[found->second];
     thread.outcome = one.outcome;
     thread.registers = one.registers;
+    // What its files said before is not what it does now: it waits for nothing any more.
+    if (one.outcome == StopOutcome::exited) {
+      thread.state = 'X';
+      thread.kernel_wait.reset();
+      thread.sleeping_sp.reset();
+    }
     if (!one.gap.empty()) thread.gap = std::move(one.gap);
   }
   if (target.threads.size() > known) {

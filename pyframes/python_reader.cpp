@@ -116,7 +116,8 @@ void fetch_python(const Runtime& runtime, const ReadOptions& options, attach::Ta
   if (rehearsal != nullptr) {
     rehearsal->give_facts(reading);
     RuntimeCopy moved = copy_interpreters(reading);
-    const bool names_known = rehearsal->leave_out_unmoved(reading, moved);
+    const bool names_known = rehearsal->knows_names(reading, moved);
+    rehearsal->leave_out_unmoved(reading, moved);
     complete(reading, moved);
     const PyRuntimeState state = touch(reading, moved);
     if (!names_known) fetch_thread_names(reading, moved);

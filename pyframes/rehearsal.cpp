@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "pyframes/futex_wait.h"
+#include "pyframes/thread_names.h"
 
 namespace pythreads::pyframes {
 namespace {
@@ -73,6 +74,7 @@ Rehearsal::Rehearsal(Reading&& reading, RuntimeCopy&& copy, const PyRuntimeState
       if (thread.lock_wait) waited_for_.insert(thread.lock_wait->object);
     }
   }
+  name_tables_ = heads_of_thread_tables(reading, copy);
   facts_ = std::move(reading.lasting_facts());
 }
 
@@ -93,16 +95,17 @@ bool Rehearsal::has_moved(Reading& held, const Thread& before, const ThreadCopy&
   });
 }
 
-bool Rehearsal::leave_out_unmoved(Reading& held, RuntimeCopy& copy) const {
-  bool all_known = true;
+bool Rehearsal::knows_names(Reading& held, const RuntimeCopy& copy) const {
+  return heads_of_thread_tables(held, copy) == name_tables_;
+}
+
+void Rehearsal::leave_out_unmoved(Reading& held, RuntimeCopy& copy) const {
   for (InterpreterCopy& interpreter : copy.interpreters) {
     std::erase_if(interpreter.threads, [&](const ThreadCopy& thread) {
       const auto before = threads_.find(thread.tstate.at());
-      if (before == threads_.end()) all_known = false;
       return before != threads_.end() && !has_moved(held, before->second, thread);
     });
   }
-  return all_known;
 }
 
 bool Rehearsal::is_news(const PyRuntimeState& state) const {

@@ -34,8 +34,11 @@ class Rehearsal {
   // What was learned of code objects and types, for the walk while held, which only touches. Once.
   void give_facts(Reading& held);
 
-  // Takes the threads that have not moved out of `copy`. False: a thread came since.
-  bool leave_out_unmoved(Reading& held, RuntimeCopy& copy) const;
+  // Whether threading's tables of threads are as they were; `copy` is of all interpreters.
+  bool knows_names(Reading& held, const RuntimeCopy& copy) const;
+
+  // Takes the threads that have not moved out of `copy`.
+  void leave_out_unmoved(Reading& held, RuntimeCopy& copy) const;
 
   // Whether somebody waits for a lock that nobody waited for: who holds it may be a thread that was left out.
   bool is_news(const PyRuntimeState& state) const;
@@ -55,6 +58,7 @@ class Rehearsal {
   LastingFacts facts_;
   std::unordered_map<attach::Address, Thread> threads_;  // by thread state
   std::unordered_set<attach::Address> waited_for_;
+  std::vector<std::byte> name_tables_;
 };
 
 }  // namespace pythreads::pyframes

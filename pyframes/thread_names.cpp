@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -21,6 +22,8 @@ constexpr std::size_t max_thread_name = 256;
 constexpr std::uint64_t bytes_before = 32;  // of an object: where 3.11 to 3.14 keep its attributes
 constexpr std::uint64_t instance_bytes = 256;
 constexpr std::uint64_t attributes_bytes = 192;
+constexpr std::uint64_t dict_head_bytes = 32;  // ma_used, ma_version_tag, ma_keys, ma_values
+constexpr std::uint64_t keys_head_bytes = 40;  // up to dk_nentries, in every version
 
 struct ThreadName {
   std::string name;
@@ -151,6 +154,26 @@ Result<std::unordered_map<std::uint64_t, ThreadName>> read_names(Reading& readin
 }
 
 }  // namespace
+
+std::vector<std::byte> heads_of_thread_tables(Reading& reading, const RuntimeCopy& copy) {
+  const RuntimeLayout& layout = reading.layout();
+  std::vector<std::byte> heads;
+  const auto append = [&](Address from, std::uint64_t size) {
+    const std::size_t before = heads.size();
+    heads.resize(before + size);
+    heads.resize(before + reading.memory.read_up_to(from, std::span(heads).subspan(before)));
+  };
+  for (const InterpreterCopy& interpreter : copy.interpreters) {
+    const Result<Address> active = find_active(layout, reading.memory, interpreter);
+    if (!active || active->is_null()) continue;
+    // Behind its reference count, which changes with each look at it.
+    append(*active + static_cast<std::uint64_t>(layout.dict.ma_used.offset), dict_head_bytes);
+    const Result<Address> keys =
+        reading.memory.read_address(*active + static_cast<std::uint64_t>(layout.dict.ma_keys.offset));
+    if (keys) append(*keys, keys_head_bytes);
+  }
+  return heads;
+}
 
 void fetch_thread_names(Reading& reading, const RuntimeCopy& copy) {
   std::size_t unread = 0;

@@ -7,10 +7,17 @@
 // threading have no entry. Source: Lib/threading.py at v3.8.0 to v3.15.0.
 #pragma once
 
+#include <cstddef>
+#include <vector>
+
 #include "pyframes/python_state.h"
 #include "pyframes/reading.h"
 
 namespace pythreads::pyframes {
+
+// The counts and pointers at the heads of those dicts, of all interpreters one after another: other bytes
+// than before when a thread was added or taken away.
+std::vector<std::byte> heads_of_thread_tables(Reading& reading, const RuntimeCopy& copy);
 
 void fetch_thread_names(Reading& reading, const RuntimeCopy& copy);
 
