@@ -231,6 +231,9 @@ Result<StopReport> Attachment::State::look(const HoldOptions& options, const Rea
   for (int again = 0;; ++again) {
     if (Result<void> done = refresh_mappings(); !done) return std::move(done).error();
     if (Result<void> done = read_threads(); !done) return std::move(done).error();
+    if (options.count_switches) {
+      for (ThreadState& thread : target.threads) dir.read_status(thread);
+    }
     if (!options.stop) return look_without_stop(readers.read);
     RestartCheck restart = check_restart(dir, task.get(), stat.get(), target.threads);
     int failed = 0;

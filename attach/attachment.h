@@ -35,6 +35,7 @@ struct HoldOptions {
   std::chrono::milliseconds stop_bound{200};
   std::uint64_t stack_bytes = 1024 * 1024;  // of each stack at the most, from the stack pointer up
   bool copy_stacks = true;
+  bool count_switches = false;  // ThreadState::switches: a file more for each thread
 };
 
 class Attachment {

@@ -304,15 +304,7 @@ Result<ThreadState> ProcDir::read_thread(pid_t tid) const {
     }
   }
 
-  if (Result<std::string> lines = read_task("status")) {
-    Status status = parse_status(*lines);
-    if (status.voluntary_switches && status.involuntary_switches)
-      thread.switches = *status.voluntary_switches + *status.involuntary_switches;
-    thread.seccomp = status.seccomp;
-    thread.seccomp_filters = status.seccomp_filters;
-    if (nested_namespace_ && !status.namespace_pids.empty())
-      thread.namespace_tid = status.namespace_pids.back();
-  }
+  if (nested_namespace_) read_status(thread);
 
   Result<std::string> line = read_task("syscall");
   std::optional<SyscallLine> call = line ? parse_syscall(*line) : std::nullopt;
@@ -330,6 +322,19 @@ Result<ThreadState> ProcDir::read_thread(pid_t tid) const {
     if (channel && *channel != "0") thread.wait_channel = *std::move(channel);
   }
   return thread;
+}
+
+void ProcDir::read_status(ThreadState& thread) const {
+  const Result<std::string> lines =
+      read_at(task_.get(), TaskFile(thread.tid, "status").path.data(), small_file);
+  if (!lines) return;
+  const Status status = parse_status(*lines);
+  if (status.voluntary_switches && status.involuntary_switches)
+    thread.switches = *status.voluntary_switches + *status.involuntary_switches;
+  thread.seccomp = status.seccomp;
+  thread.seccomp_filters = status.seccomp_filters;
+  if (nested_namespace_ && !status.namespace_pids.empty())
+    thread.namespace_tid = status.namespace_pids.back();
 }
 
 }  // namespace pythreads::attach

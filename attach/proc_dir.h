@@ -57,9 +57,13 @@ class ProcDir {
   // Fails only when the process is gone; what could not be read is named in `unread`.
   Result<Process> read_process() const;
 
-  // Three or four files of /proc/PID/task/TID. ErrorCode::process_ended when the thread is gone. Files that
-  // may not be read leave their fields empty and a `gap`.
+  // Two or three files of /proc/PID/task/TID: all but what read_status tells. ErrorCode::process_ended when
+  // the thread is gone. Files that may not be read leave their fields empty and a `gap`.
   Result<ThreadState> read_thread(pid_t tid) const;
+
+  // `status`, the dearest of the files: context switches and seccomp, and the number in a nested pid
+  // namespace (which read_thread asks for by itself where there is one).
+  void read_status(ThreadState& thread) const;
 
  private:
   ProcDir(pid_t pid, ScopedFd folder) : pid_(pid), folder_(std::move(folder)) {}

@@ -152,7 +152,8 @@ Finding find_filters(const ProcDir& dir, int task, int stat, const std::vector<T
   for (const auto& [how_well, tid] : candidates) {
     if (tries == most_tries) break;
     // Where it is now, as short as can be before it is stopped.
-    const Result<ThreadState> now = dir.read_thread(tid);
+    Result<ThreadState> now = dir.read_thread(tid);
+    if (now) dir.read_status(*now);
     if (!now || now->seccomp_filters != like.seccomp_filters || rank(*now) != how_well) continue;
     ++tries;
     finding = stop_and_read(dir.pid(), task, stat, *now);
@@ -179,7 +180,18 @@ std::string what_would_happen(std::uint32_t answer, const ThreadState& sleeper) 
 
 }  // namespace
 
-RestartCheck check_restart(const ProcDir& dir, int task, int stat, const std::vector<ThreadState>& threads) {
+RestartCheck check_restart(const ProcDir& dir, int task, int stat, std::vector<ThreadState>& threads) {
+  // Mostly nobody sleeps so under a filter, and then the others' filters don't matter.
+  bool filtered = false;
+  for (ThreadState& thread : threads) {
+    if (!thread.kernel_wait || !goes_on_by_restart(*thread.kernel_wait)) continue;
+    dir.read_status(thread);
+    filtered = filtered || sleeps_until_restart(thread);
+  }
+  if (!filtered) return {};
+  for (ThreadState& thread : threads) {
+    if (!thread.seccomp) dir.read_status(thread);
+  }
   // One sleeper of each number of filters, and the numbers that were seen to let the restart pass.
   std::map<std::optional<int>, const ThreadState*> sleepers;
   std::set<std::optional<int>> passed;

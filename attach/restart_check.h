@@ -33,8 +33,8 @@ struct RestartCheck {
   std::string gap;      // a sentence for the report; empty: nothing can break
 };
 
-// `threads` as their files say now. `task` and `stat`: /proc/PID/task and /proc/PID/stat, opened for reading.
-// May stop single threads for some microseconds.
-RestartCheck check_restart(const ProcDir& dir, int task, int stat, const std::vector<ThreadState>& threads);
+// `threads` as their files say now; the `status` of those that matter is read. `task` and `stat`:
+// /proc/PID/task and /proc/PID/stat, opened for reading. May stop single threads for some microseconds.
+RestartCheck check_restart(const ProcDir& dir, int task, int stat, std::vector<ThreadState>& threads);
 
 }  // namespace pythreads::attach

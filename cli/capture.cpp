@@ -105,8 +105,10 @@ attach::Result<Capture> capture(pid_t pid, const Options& options, Deadline dead
   if (!runtime) return no_runtime(std::move(runtime).error(), target.process, deadline);
 
   const pyframes::ReadOptions read{.locals = options.locals, .redact = options.redact};
-  const attach::HoldOptions hold{
-      .stop = options.stop, .pause_budget = options.pause_budget, .copy_stacks = true};
+  const attach::HoldOptions hold{.stop = options.stop,
+                                 .pause_budget = options.pause_budget,
+                                 .copy_stacks = true,
+                                 .count_switches = options.command == Command::check};
   std::shared_ptr<pyframes::Rehearsal> rehearsal;
   attach::Result<attach::StopReport> stop = attachment->hold(
       hold, [&](attach::Target& held) { pyframes::fetch_python(*runtime, read, held, rehearsal.get()); },

@@ -7,6 +7,7 @@
 #include "cli/capture.h"
 #include "cli/commands.h"
 #include "cli/failure.h"
+#include "cli/left_to_exit.h"
 #include "cli/rendering.h"
 #include "cli/watchdog.h"
 #include "report/analysis/analyse.h"
@@ -49,7 +50,7 @@ class Dump {
     }();
     if (!looked) return fail(pid, looked.error());
     if (looked->deadline_passed) fail(pid, too_late(pid));
-    snapshots_.push_back(std::move(looked->snapshot));
+    snapshots_->push_back(std::move(looked->snapshot));
   }
 
   void fail(pid_t pid, const attach::Error& error) {
@@ -60,7 +61,7 @@ class Dump {
 
   ExitCode print() {
     // Text has nothing to say where nothing was read; JSON is an object even then.
-    if (snapshots_.empty() && options_.format != Format::json) return code_;
+    if (snapshots_->empty() && options_.format != Format::json) return code_;
     report::DocumentSource source;
     source.tool_version = PYTHREADS_VERSION;
     source.host = attach::read_host();
@@ -70,9 +71,9 @@ class Dump {
     source.native = options_.native;
     source.locals = options_.locals;
     source.errors = failures_;
-    const report::Findings findings = report::analyse(snapshots_);
-    const attach::Result<void> printed =
-        print_document(report::compose(snapshots_, findings, source), options_);
+    LeftToExit<report::Findings> findings(report::analyse(*snapshots_));
+    LeftToExit<report::Document> document(report::compose(*snapshots_, *findings, source));
+    const attach::Result<void> printed = print_document(*document, options_);
     if (!printed) {
       print_error(printed.error());
       return exit_code(printed.error().code);
@@ -82,7 +83,7 @@ class Dump {
 
   const Options& options_;
   const Clock::time_point began_;
-  std::vector<report::Snapshot> snapshots_;
+  LeftToExit<std::vector<report::Snapshot>> snapshots_;
   std::vector<report::document::Failure> failures_;
   ExitCode code_ = ExitCode::done;  // of the first failure
 };
