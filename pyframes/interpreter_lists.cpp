@@ -69,7 +69,7 @@ std::vector<Address> InterpreterLists::runtimes_of(Address head_field) const {
   for (const LayoutRow& row : layout_rows()) {
     const RuntimeLayout& layout = *row.layout;
     const PointerField head_of = layout.runtime.interpreters_head;
-    if (row.debug || row.free_threaded || !head_of.exists()) continue;
+    if (row.kind.debug || row.kind.free_threaded || !head_of.exists()) continue;
     if (layout.runtime.interpreters_main.offset != head_of.offset + 8) continue;
     const Address runtime = head_field - static_cast<std::uint64_t>(head_of.offset);
     if (std::find(runtimes.begin(), runtimes.end(), runtime) != runtimes.end()) continue;

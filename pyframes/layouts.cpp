@@ -1,6 +1,8 @@
 #include "pyframes/layouts.h"
 
+#include <algorithm>
 #include <array>
+#include <cstddef>
 
 #include "attach/architecture.h"
 
@@ -17,13 +19,13 @@
 #include "pyframes/layouts/cpython_3_7.h"
 #include "pyframes/layouts/cpython_3_8.h"
 #include "pyframes/layouts/cpython_3_9.h"
+#include "pyframes/layouts/linked_objects.h"
 #pragma GCC diagnostic pop
 
 namespace pythreads::pyframes {
 namespace {
 
-constexpr bool debug = true, release = false;
-constexpr bool gil = false, no_gil = true;
+constexpr BuildKind release{}, debug{.debug = true}, no_gil{.free_threaded = true};
 
 // The data of line events changed in 3.13.3 (gh-127953), of which no build was read.
 constexpr RuntimeLayout with_line_data_of(RuntimeLayout layout, const RuntimeLayout& other) {
@@ -64,51 +66,73 @@ constexpr RuntimeLayout with_mutexes_of(RuntimeLayout layout, std::int32_t bytes
 }
 
 constexpr std::array tables = {
-    LayoutRow{6, 15, release, gil, &layouts::cpython_3_6_15},
-    LayoutRow{7, 16, release, gil, &layouts::cpython_3_7_16},
-    LayoutRow{8, 18, release, gil, &layouts::cpython_3_8_18},
-    LayoutRow{9, 2, release, gil, &layouts::cpython_3_9_2},
-    LayoutRow{9, 2, debug, gil, &layouts::cpython_3_9_2d},
-    LayoutRow{9, 18, release, gil, &layouts::cpython_3_9_18},
-    LayoutRow{10, 13, release, gil, &layouts::cpython_3_10_13},
-    LayoutRow{11, 7, release, gil, &layouts::cpython_3_11_7},
-    LayoutRow{12, 1, release, gil, &layouts::cpython_3_12_1},
-    LayoutRow{13, 0, release, gil, &layouts::cpython_3_13_0},
-    LayoutRow{13, 0, debug, gil, &cpython_3_13_0d},
-    LayoutRow{13, 0, release, no_gil, &cpython_3_13_0t},
-    LayoutRow{13, 3, release, gil, &cpython_3_13_3},
-    LayoutRow{13, 3, debug, gil, &layouts::cpython_3_13_5d},
-    LayoutRow{13, 3, release, no_gil, &layouts::cpython_3_13_5t},
-    LayoutRow{13, 5, release, gil, &layouts::cpython_3_13_5},
-    LayoutRow{14, 10, release, gil, &layouts::cpython_3_14_10},
-    LayoutRow{14, 10, debug, gil, &layouts::cpython_3_14_10d},
-    LayoutRow{14, 10, release, no_gil, &layouts::cpython_3_14_10t},
-    LayoutRow{15, 2, release, gil, &layouts::cpython_3_15_2},
-    LayoutRow{15, 2, debug, gil, &layouts::cpython_3_15_2d},
-    LayoutRow{15, 2, release, no_gil, &layouts::cpython_3_15_2t},
+    LayoutRow{6, 15, release, &layouts::cpython_3_6_15},
+    LayoutRow{7, 16, release, &layouts::cpython_3_7_16},
+    LayoutRow{8, 18, release, &layouts::cpython_3_8_18},
+    LayoutRow{9, 2, release, &layouts::cpython_3_9_2},
+    LayoutRow{9, 2, debug, &layouts::cpython_3_9_2d},
+    LayoutRow{9, 18, release, &layouts::cpython_3_9_18},
+    LayoutRow{10, 13, release, &layouts::cpython_3_10_13},
+    LayoutRow{11, 7, release, &layouts::cpython_3_11_7},
+    LayoutRow{12, 1, release, &layouts::cpython_3_12_1},
+    LayoutRow{13, 0, release, &layouts::cpython_3_13_0},
+    LayoutRow{13, 0, debug, &cpython_3_13_0d},
+    LayoutRow{13, 0, no_gil, &cpython_3_13_0t},
+    LayoutRow{13, 3, release, &cpython_3_13_3},
+    LayoutRow{13, 3, debug, &layouts::cpython_3_13_5d},
+    LayoutRow{13, 3, no_gil, &layouts::cpython_3_13_5t},
+    LayoutRow{13, 5, release, &layouts::cpython_3_13_5},
+    LayoutRow{14, 10, release, &layouts::cpython_3_14_10},
+    LayoutRow{14, 10, debug, &layouts::cpython_3_14_10d},
+    LayoutRow{14, 10, no_gil, &layouts::cpython_3_14_10t},
+    LayoutRow{15, 2, release, &layouts::cpython_3_15_2},
+    LayoutRow{15, 2, debug, &layouts::cpython_3_15_2d},
+    LayoutRow{15, 2, no_gil, &layouts::cpython_3_15_2t},
 };
 
+// From then on objects are the same with Py_TRACE_REFS and without (gh-108634).
+constexpr int first_with_a_table_of_objects = 13;
+
+constexpr bool may_have_linked_objects(const LayoutRow& row) {
+  return row.minor < first_with_a_table_of_objects;
+}
+
+constexpr std::size_t linked_count = static_cast<std::size_t>(std::count_if(
+    tables.begin(), tables.end(), [](const auto& row) { return may_have_linked_objects(row); }));
+
 constexpr auto layouts_here = [] {
-  std::array<RuntimeLayout, tables.size()> layouts{};
+  std::array<RuntimeLayout, tables.size() + linked_count> layouts{};
+  std::size_t linked = tables.size();
   for (std::size_t i = 0; i < tables.size(); ++i) {
     layouts[i] = with_mutexes_of(*tables[i].layout, attach::pthread_mutex_bytes);
+    if (may_have_linked_objects(tables[i])) layouts[linked++] = layouts::with_linked_objects(layouts[i]);
   }
   return layouts;
 }();
 
 constexpr auto rows = [] {
-  auto rows_here = tables;
-  for (std::size_t i = 0; i < tables.size(); ++i) rows_here[i].layout = &layouts_here[i];
+  std::array<LayoutRow, layouts_here.size()> rows_here{};
+  std::size_t linked = tables.size();
+  for (std::size_t i = 0; i < tables.size(); ++i) {
+    rows_here[i] = tables[i];
+    rows_here[i].layout = &layouts_here[i];
+    if (!may_have_linked_objects(tables[i])) continue;
+    rows_here[linked] = tables[i];
+    rows_here[linked].kind.linked_objects = true;
+    rows_here[linked].layout = &layouts_here[linked];
+    ++linked;
+  }
   return rows_here;
 }();
 
-// Before, Py_DEBUG meant Py_TRACE_REFS: each object begins with two pointers more (bpo-36465).
-constexpr int first_with_one_object_head = 8;
+// Before, Py_DEBUG meant Py_TRACE_REFS (bpo-36465).
+constexpr int first_with_debug_alone = 8;
 
-const LayoutRow* find_row(int minor, int micro, bool wants_debug, bool free_threaded) {
+const LayoutRow* find_row(int minor, int micro, BuildKind kind) {
   const LayoutRow* best = nullptr;
   for (const LayoutRow& row : rows) {
-    if (row.minor != minor || row.free_threaded != free_threaded || row.debug != wants_debug) continue;
+    if (row.minor != minor || row.kind.free_threaded != kind.free_threaded) continue;
+    if (row.kind.debug != kind.debug || row.kind.linked_objects != kind.linked_objects) continue;
     if (best == nullptr || row.micro <= micro) best = &row;
   }
   return best;
@@ -120,19 +144,22 @@ std::span<const LayoutRow> layout_rows() {
   return rows;
 }
 
-const RuntimeLayout* find_layout(const PyVersion& version, bool is_debug, bool free_threaded) {
+const RuntimeLayout* find_layout(const PyVersion& version, BuildKind kind) {
   if (version.major != 3) return nullptr;
-  const LayoutRow* row = find_row(version.minor, version.micro, is_debug, free_threaded);
-  const bool is_alike = version.minor >= first_with_one_object_head;
-  if (row == nullptr && is_debug && is_alike)
-    row = find_row(version.minor, version.micro, false, free_threaded);
+  if (kind.debug && version.minor < first_with_debug_alone) kind.linked_objects = true;
+  const LayoutRow* row = find_row(version.minor, version.micro, kind);
+  if (row == nullptr && kind.debug) {
+    kind.debug = false;
+    row = find_row(version.minor, version.micro, kind);
+  }
   return row == nullptr ? nullptr : row->layout;
 }
 
 const RuntimeLayout* newest_layout(bool free_threaded) {
   const RuntimeLayout* newest = nullptr;
   for (const LayoutRow& row : rows) {
-    if (row.free_threaded == free_threaded && !row.debug) newest = row.layout;
+    if (row.kind.free_threaded == free_threaded && !row.kind.debug && !row.kind.linked_objects)
+      newest = row.layout;
   }
   return newest;
 }

@@ -15,6 +15,7 @@
 #include "pyframes/hex.h"
 #include "pyframes/interpreter_lists.h"
 #include "pyframes/layouts.h"
+#include "pyframes/layouts/linked_objects.h"
 #include "pyframes/runtime_search.h"
 #include "pyframes/sys_module.h"
 
@@ -67,24 +68,24 @@ void lay_over_places(const RuntimeCandidate& candidate, RuntimeLayout& layout) {
 
 // The table for a version, with what the target itself tells laid over it.
 Result<Runtime> choose_layout(Memory& memory, const RuntimeCandidate& candidate, const PyVersion& version,
-                              bool debug, bool free_threaded, bool has_debug_offsets) {
+                              BuildKind kind, bool has_debug_offsets) {
   Runtime runtime;
   runtime.address = candidate.runtime;
   runtime.version = version;
-  runtime.debug = debug;
-  runtime.free_threaded = free_threaded;
-  const RuntimeLayout* table = find_layout(version, debug, free_threaded);
+  runtime.debug = kind.debug;
+  runtime.free_threaded = kind.free_threaded;
+  const RuntimeLayout* table = find_layout(version, kind);
   if (table == nullptr && has_debug_offsets) {
-    table = newest_layout(free_threaded);
+    table = newest_layout(kind.free_threaded);
     if (table != nullptr) {
       runtime.layout_trust = LayoutTrust::extrapolated;
-      runtime.layout_note = spoken(version, free_threaded) +
+      runtime.layout_note = spoken(version, kind.free_threaded) +
                             " is not known; read by its own _Py_DebugOffsets and the layout of " +
                             table->source;
     }
   }
   if (table == nullptr)
-    return unsupported(spoken(version, free_threaded) + " can't be read: its layout is not known");
+    return unsupported(spoken(version, kind.free_threaded) + " can't be read: its layout is not known");
   runtime.layout = *table;
   lay_over_places(candidate, runtime.layout);
   if (!has_debug_offsets) return runtime;
@@ -96,7 +97,7 @@ Result<Runtime> choose_layout(Memory& memory, const RuntimeCandidate& candidate,
   if (layout) {
     runtime.layout = *layout;
   } else if (runtime.layout_trust == LayoutTrust::extrapolated) {
-    return unsupported(spoken(version, free_threaded) + " can't be read: " + layout.error().message);
+    return unsupported(spoken(version, kind.free_threaded) + " can't be read: " + layout.error().message);
   } else {
     runtime.layout_note = layout.error().message;
   }
@@ -111,8 +112,8 @@ Result<Runtime> verify(Memory& memory, Runtime runtime, const RuntimeCandidate& 
   if (sys->version.minor != runtime.version.minor || sys->version.major != runtime.version.major)
     return Error{ErrorCode::corrupt, "its sys.hexversion says " + to_string(sys->version), ""};
   if (sys->debug != runtime.debug || sys->version.hex != runtime.version.hex) {
-    Result<Runtime> exact =
-        choose_layout(memory, candidate, sys->version, sys->debug, runtime.free_threaded, has_debug_offsets);
+    const BuildKind kind{sys->debug, runtime.free_threaded, layouts::has_linked_objects(runtime.layout)};
+    Result<Runtime> exact = choose_layout(memory, candidate, sys->version, kind, has_debug_offsets);
     if (!exact) return exact;
     runtime = *std::move(exact);
     sys = read_sys_module(runtime.layout, memory, runtime.address);
@@ -150,7 +151,7 @@ Result<Runtime> try_tables(Memory& memory, const RuntimeCandidate& candidate) {
   }
   std::vector<LayoutRow> rows;
   for (const LayoutRow& row : layout_rows()) {
-    if (row.debug || row.free_threaded) continue;
+    if (row.kind.debug || row.kind.free_threaded) continue;
     if (row.layout->runtime_in_variables == candidate.places.has_value()) rows.push_back(row);
   }
   std::stable_sort(rows.begin(), rows.end(), [&](const LayoutRow& a, const LayoutRow& b) {
@@ -205,10 +206,16 @@ Result<Runtime> identify(Memory& memory, const RuntimeCandidate& candidate) {
   if (!told) return told.error();
   if (!*told) return try_tables(memory, candidate);
   const ToldVersion& of = **told;
-  Result<Runtime> runtime =
-      choose_layout(memory, candidate, of.version, false, of.free_threaded, of.has_debug_offsets);
+  BuildKind kind{.free_threaded = of.free_threaded};
+  Result<Runtime> runtime = choose_layout(memory, candidate, of.version, kind, of.has_debug_offsets);
   if (!runtime) return runtime;
-  return verify(memory, *std::move(runtime), candidate, of.has_debug_offsets);
+  Result<Runtime> verified = verify(memory, *std::move(runtime), candidate, of.has_debug_offsets);
+  kind.linked_objects = true;
+  if (verified || find_layout(of.version, kind) == nullptr) return verified;
+  // What links its objects doesn't say so.
+  runtime = choose_layout(memory, candidate, of.version, kind, of.has_debug_offsets);
+  if (runtime) runtime = verify(memory, *std::move(runtime), candidate, of.has_debug_offsets);
+  return runtime ? std::move(runtime) : std::move(verified);
 }
 
 std::optional<std::int32_t> flag_at(Memory& memory, Address at, IntField field) {
@@ -226,6 +233,33 @@ bool lists_agree(Memory& memory, const RuntimeLayout& layout, Address interprete
   return tstate.is_null() || pointer_at(memory, tstate, layout.thread_state.interp) == interpreter;
 }
 
+bool has_type_of_types(Memory& memory, const RuntimeLayout& layout, Address object) {
+  const Address type = pointer_at(memory, object, layout.object.ob_type);
+  if (type.is_null()) return false;
+  const Address of_types = pointer_at(memory, type, layout.object.ob_type);
+  return !of_types.is_null() && pointer_at(memory, of_types, layout.object.ob_type) == of_types;
+}
+
+// Whether the first of the interpreter's dicts that is there is an object by the head of linked objects
+// alone: the type of types is its own type.
+bool links_its_objects(Memory& memory, const Runtime& runtime) {
+  const RuntimeLayout& layout = runtime.layout;
+  const Address interpreter = pointer_at(memory, runtime.address, layout.runtime.interpreters_head);
+  if (interpreter.is_null() || layouts::has_linked_objects(layout))
+    return layouts::has_linked_objects(layout);
+  const RuntimeLayout* linked =
+      find_layout(runtime.version, {runtime.debug, runtime.free_threaded, /*linked_objects=*/true});
+  if (linked == nullptr) return false;
+  for (const PointerField field :
+       {layout.interpreter.sysdict, layout.interpreter.modules, layout.interpreter.builtins}) {
+    const Address dict = pointer_at(memory, interpreter, field);
+    if (dict.is_null()) continue;
+    if (has_type_of_types(memory, layout, dict)) return false;
+    if (has_type_of_types(memory, *linked, dict)) return true;
+  }
+  return false;
+}
+
 // A CPython that is only being initialized, or was finalized: no `sys` proves its layout, but its version is
 // known without. `initialized` is set as the last of Py_Initialize and cleared as the first of Py_FinalizeEx,
 // which leaves `finalizing` set for good (Python/pylifecycle.c at v3.8.0 to v3.15.0).
@@ -239,11 +273,17 @@ Result<Runtime> identify_without_sys(Memory& memory, const RuntimeCandidate& can
     if (of.version.minor < layout_rows().front().minor) return why;
   }
   const std::string_view name = base_name(candidate.module->path);
-  const bool debug = name.ends_with("-dbg") || name.find("d.so") != std::string_view::npos ||
-                     (name.ends_with('d') && minor_in_name(name) >= 0);
-  Result<Runtime> runtime =
-      choose_layout(memory, candidate, of.version, debug, of.free_threaded, of.has_debug_offsets);
+  BuildKind kind;
+  kind.debug = name.ends_with("-dbg") || name.find("d.so") != std::string_view::npos ||
+               (name.ends_with('d') && minor_in_name(name) >= 0);
+  kind.free_threaded = of.free_threaded;
+  Result<Runtime> runtime = choose_layout(memory, candidate, of.version, kind, of.has_debug_offsets);
   if (!runtime) return runtime;
+  if (links_its_objects(memory, *runtime)) {
+    kind.linked_objects = true;
+    runtime = choose_layout(memory, candidate, of.version, kind, of.has_debug_offsets);
+    if (!runtime) return runtime;
+  }
 
   const RuntimeLayout& layout = runtime->layout;
   const Address interpreter = pointer_at(memory, candidate.runtime, layout.runtime.interpreters_head);

@@ -2,11 +2,13 @@
 """Finds every CPython from 3.6 on that this machine can run: interpreters.py prints them as a JSON list.
 
 Each entry: name, version, debug, free_threaded, how, command, executable, root.
+debug       Py_DEBUG, by sys.abiflags: what Py_TRACE_REFS brings by itself is no sign of it
 how         plain (started directly), container or loader (see run.py)
 command     the words to put before the interpreter's own arguments; what they start becomes the interpreter
 executable  the interpreter's path inside root
 root        the folder that is the interpreter's /
 small       only where it is true: modules are left out (build.py)
+trace_refs  only where it is true: Py_TRACE_REFS, which to 3.7 every debug build has
 
 Looked for: the system's own python3, pyenv's builds, the suites' trees and the
 builds made by fetch.py, and what
@@ -29,28 +31,30 @@ SYSTEM_PYTHON = "/usr/bin/python3"
 ASK = (
     "import sys, sysconfig; level = {'alpha': 'a', 'beta': 'b', 'candidate': 'rc'}.get(sys.version_info.releaselevel);"
     "print('.'.join(map(str, sys.version_info[:3])) + (level + str(sys.version_info.serial) if level else ''),"
-    " int(hasattr(sys, 'gettotalrefcount')), int(bool(sysconfig.get_config_var('Py_GIL_DISABLED'))))"
+    " int('d' in sys.abiflags), int(bool(sysconfig.get_config_var('Py_GIL_DISABLED'))),"
+    " int(hasattr(sys, 'getobjects')))"
 )
 
 
 def ask(command):
-    """(version, debug, free_threaded) as the interpreter itself tells them; None if it does not run."""
+    """(version, debug, free_threaded, trace_refs) as the interpreter itself tells them; None if it does not run."""
     try:
         done = subprocess.run([*command, "-ISc", ASK], capture_output=True, text=True, timeout=60, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
     words = done.stdout.split()
-    if done.returncode != 0 or len(words) != 3:
+    if done.returncode != 0 or len(words) != 4:
         return None
-    return words[0], words[1] == "1", words[2] == "1"
+    return words[0], words[1] == "1", words[2] == "1", words[3] == "1"
 
 
 def minor_of(version):
     return tuple(int(part) for part in version.split(".")[:2])
 
 
-def plain(name, path, version, debug, free_threaded):
+def plain(name, path, version, debug, free_threaded, trace_refs=False):
     return {
+        **({"trace_refs": True} if trace_refs else {}),
         "name": name,
         "version": version,
         "debug": debug,
@@ -62,8 +66,8 @@ def plain(name, path, version, debug, free_threaded):
     }
 
 
-def suffix(debug, free_threaded):
-    return ("t" if free_threaded else "") + ("d" if debug else "")
+def suffix(debug, free_threaded, trace_refs):
+    return ("t" if free_threaded else "") + ("d" if debug else "") + ("r" if trace_refs else "")
 
 
 def system_interpreter():

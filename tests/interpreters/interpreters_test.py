@@ -135,7 +135,7 @@ class Found(unittest.TestCase):
         for each in self.found:
             with self.subTest(each["name"]):
                 told = interpreters.ask(each["command"])
-                self.assertEqual(told, (each["version"], each["debug"], each["free_threaded"]))
+                self.assertEqual(told, (each["version"], each["debug"], each["free_threaded"], each.get("trace_refs", False)))
         print("ran:", ", ".join(f"{each['name']} ({each['version']}, {each['how']})" for each in self.found))
 
     def test_a_script_runs_under_the_pid_that_was_started(self):
@@ -158,7 +158,7 @@ class Found(unittest.TestCase):
                 for how in ways:
                     with self.subTest(each["name"], how=how):
                         told = interpreters.ask([interpreters.SYSTEM_PYTHON, RUNNER, each["name"], "--how", how, "--"])
-                        self.assertEqual(told, (each["version"], each["debug"], False))
+                        self.assertEqual(told, (each["version"], each["debug"], False, False))
         print("ways to run a tree:", ", ".join(ways))
 
     def test_every_file_to_run_it_from(self):

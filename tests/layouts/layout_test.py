@@ -23,15 +23,21 @@ import generate  # noqa: E402
 PRINT_LAYOUT = sys.argv.pop(1) if len(sys.argv) > 1 else ""
 
 
-def committed_layout(version, debug, free_threaded):
+def committed_layout(version, debug, free_threaded, trace_refs=False):
     """The table that find_layout chooses, as {"group.member": value}; None if there is none."""
-    command = [PRINT_LAYOUT, version, *["debug"] * debug, *["free-threaded"] * free_threaded]
+    words = {"debug": debug, "free-threaded": free_threaded, "linked-objects": has_links(version, trace_refs)}
+    command = [PRINT_LAYOUT, version, *(word for word, is_meant in words.items() if is_meant)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode == 3:
         return None
     if done.returncode != 0:
         raise AssertionError(f"{command}: {done.stderr}")
     return json.loads(done.stdout)
+
+
+def has_links(version, trace_refs):
+    """Whether Py_TRACE_REFS, with which a build was made, is seen in its objects (linked_objects.h)."""
+    return trace_refs and int(version.split(".")[1]) < 13
 
 
 def enumerators():
@@ -70,10 +76,10 @@ MAY_MOVE = ("interpreter.size", "runtime.size")
 
 
 class Tables(unittest.TestCase):
-    def compare(self, name, build, layout):
+    def compare(self, name, build, layout, trace_refs=False):
         """Fails if the table that the build gets is not what DWARF says; returns the line to print."""
         version, debug, free_threaded = build
-        committed = committed_layout(version, debug, free_threaded)
+        committed = committed_layout(version, debug, free_threaded, trace_refs)
         self.assertIsNotNone(committed, f"there is no table for {name}")
         lines = differences(committed, flat(layout))
         if committed["source"] != generate.spoken(build):
@@ -90,7 +96,7 @@ class Tables(unittest.TestCase):
                 if layout is None:
                     without_dwarf.append(each["name"])
                     continue
-                compared.append(self.compare(each["name"], build, layout))
+                compared.append(self.compare(each["name"], build, layout, each.get("trace_refs", False)))
                 without_gil = (build[0], False, True)
                 if without_gil in headers and not build[1]:
                     layout = generate.read_headers(without_gil, headers[without_gil], layout)
@@ -132,9 +138,29 @@ class Tables(unittest.TestCase):
         for version in ("2.7.18", "3.5.10", "3.16.0", "4.8.0"):
             with self.subTest(version):
                 self.assertIsNone(committed_layout(version, False, False))
-        for version in ("3.6.15", "3.7.16"):  # Py_DEBUG has a longer object head to 3.7
-            with self.subTest(version, what="debug build"):
-                self.assertIsNone(committed_layout(version, True, False))
+        for version in ("3.6.15", "3.7.16"):
+            with self.subTest(version, what="Py_DEBUG is Py_TRACE_REFS to 3.7"):
+                self.assertEqual(committed_layout(version, True, False), committed_layout(version, True, False, True))
+        self.assertIsNone(committed_layout("3.12.1", False, True, True))
+
+    def test_links_move_objects_and_nothing_else(self):
+        """linked_objects.h names the groups that are objects; here they are those that CPython's own names tell."""
+        objects = [group for group, (names, _) in generate.STRUCTS.items() if is_object(names)]
+        for version in ("3.6.15", "3.8.18", "3.12.1"):
+            plain, linked = committed_layout(version, False, False), committed_layout(version, False, False, True)
+            moved = {path.split(".")[0] for path in differences(plain, linked) for path in [path.split(":")[0]]}
+            with self.subTest(version):
+                self.assertEqual(moved, {group for group in objects if any_field(plain, group)})
+
+
+def is_object(names):
+    """Whether a struct is a PyObject by its name, or one of those that are called otherwise."""
+    called_otherwise = {"struct _frame", "struct _PyWeakReference"}
+    return any(re.fullmatch(r"Py\w*Object", name) or name in called_otherwise for name in names)
+
+
+def any_field(layout, group):
+    return any(path.startswith(group + ".") and value not in (-1, 0) for path, value in layout.items())
 
 
 def flat_of(version):

@@ -1,5 +1,5 @@
 // Prints the layout table that a version gets, as JSON, for layout_test.py to compare with DWARF:
-// print_layout MAJOR.MINOR.MICRO [debug] [free-threaded]. Status 3: there is no table.
+// print_layout MAJOR.MINOR.MICRO [debug] [free-threaded] [linked-objects]. Status 3: there is no table.
 #include <cstdio>
 #include <cstring>
 
@@ -61,16 +61,16 @@ void print_layout(const RuntimeLayout& layout) {
 int main(int argc, char** argv) {
   PyVersion version;
   if (argc < 2 || std::sscanf(argv[1], "%d.%d.%d", &version.major, &version.minor, &version.micro) != 3) {
-    std::fprintf(stderr, "usage: print_layout MAJOR.MINOR.MICRO [debug] [free-threaded]\n");
+    std::fprintf(stderr, "usage: print_layout MAJOR.MINOR.MICRO [debug] [free-threaded] [linked-objects]\n");
     return 2;
   }
-  bool debug = false;
-  bool free_threaded = false;
+  pythreads::pyframes::BuildKind kind;
   for (int i = 2; i < argc; ++i) {
-    debug = debug || std::strcmp(argv[i], "debug") == 0;
-    free_threaded = free_threaded || std::strcmp(argv[i], "free-threaded") == 0;
+    kind.debug = kind.debug || std::strcmp(argv[i], "debug") == 0;
+    kind.free_threaded = kind.free_threaded || std::strcmp(argv[i], "free-threaded") == 0;
+    kind.linked_objects = kind.linked_objects || std::strcmp(argv[i], "linked-objects") == 0;
   }
-  const RuntimeLayout* layout = pythreads::pyframes::find_layout(version, debug, free_threaded);
+  const RuntimeLayout* layout = pythreads::pyframes::find_layout(version, kind);
   if (layout == nullptr) return 3;
   print_layout(*layout);
   return 0;

@@ -30,6 +30,9 @@ The ways: `plain`; `container` (a mount namespace and pivot_root), `pidns` (and 
 
 Native stacks on musl end with the frame of its libc that began the thread, for it has no unwind tables, and with code of the JIT, which
 nobody describes: the dump says so in a gap, and a cell passes if it does. A GIL that only stripped symbols tell of (3.6) is unknown.
+
+Builds with Py_TRACE_REFS (debug builds of 3.6 and 3.7, `--with-trace-refs` from 3.8 on) are packaged by nobody. Those of one's own are tried
+with all others by PYTHREADS_EXTRA_PYTHONS, as any build is.
 """
 
 

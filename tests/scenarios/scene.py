@@ -203,7 +203,7 @@ def truth(ready_frame, moving=()):
         "pid": os.getpid(),
         "version": list(sys.version_info[:3]),
         "release": _release(),
-        "debug": hasattr(sys, "gettotalrefcount"),
+        "debug": "d" in sys.abiflags,
         "free_threaded": not getattr(sys, "_is_gil_enabled", lambda: True)(),
         "tids": sorted(map(int, os.listdir("/proc/self/task"))),
         "threads": threads,

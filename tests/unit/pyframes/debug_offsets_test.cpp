@@ -105,7 +105,7 @@ Bytes debian_3_13() {
 }
 
 const RuntimeLayout& table_3_13() {
-  return *find_layout({3, 13, 5, 0}, false, false);
+  return *find_layout({3, 13, 5, 0}, {});
 }
 
 TEST(DebugOffsets, AgreeWithTheTableOfTheSameBuild) {

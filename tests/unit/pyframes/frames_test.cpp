@@ -14,7 +14,8 @@ using tests::PythonHeap;
 
 std::string name_of(const testing::TestParamInfo<LayoutRow>& row) {
   return "v3_" + std::to_string(row.param.minor) + "_" + std::to_string(row.param.micro) +
-         (row.param.free_threaded ? "t" : "") + (row.param.debug ? "d" : "");
+         (row.param.kind.free_threaded ? "t" : "") + (row.param.kind.debug ? "d" : "") +
+         (row.param.kind.linked_objects ? "_linked" : "");
 }
 
 std::vector<LayoutRow> all_rows() {

@@ -34,7 +34,8 @@ std::vector<LayoutRow> rows_by_size() {
 
 std::string name_of(const testing::TestParamInfo<LayoutRow>& row) {
   return "v3_" + std::to_string(row.param.minor) + "_" + std::to_string(row.param.micro) +
-         (row.param.free_threaded ? "t" : "") + (row.param.debug ? "d" : "");
+         (row.param.kind.free_threaded ? "t" : "") + (row.param.kind.debug ? "d" : "") +
+         (row.param.kind.linked_objects ? "_linked" : "");
 }
 
 class Monitored : public testing::TestWithParam<LayoutRow> {
@@ -179,12 +180,12 @@ INSTANTIATE_TEST_SUITE_P(Layouts, MonitoredBySize, testing::ValuesIn(rows_by_siz
 TEST(LineData, ChangedIn3_13_3) {
   for (const bool debug : {false, true}) {
     for (const bool free_threaded : {false, true}) {
-      EXPECT_TRUE(find_layout({3, 13, 2, 0}, debug, free_threaded)->line_data.original_opcode.exists());
-      EXPECT_FALSE(find_layout({3, 13, 3, 0}, debug, free_threaded)->line_data.original_opcode.exists());
-      EXPECT_TRUE(find_layout({3, 13, 3, 0}, debug, free_threaded)->line_data.bytes_per_entry.exists());
+      EXPECT_TRUE(find_layout({3, 13, 2, 0}, {debug, free_threaded})->line_data.original_opcode.exists());
+      EXPECT_FALSE(find_layout({3, 13, 3, 0}, {debug, free_threaded})->line_data.original_opcode.exists());
+      EXPECT_TRUE(find_layout({3, 13, 3, 0}, {debug, free_threaded})->line_data.bytes_per_entry.exists());
     }
   }
-  EXPECT_TRUE(find_layout({3, 12, 13, 0}, false, false)->line_data.original_opcode.exists());
+  EXPECT_TRUE(find_layout({3, 12, 13, 0}, {})->line_data.original_opcode.exists());
 }
 
 }  // namespace

@@ -20,8 +20,8 @@
 
 namespace pythreads::tests {
 
-// The committed table of a build: "3.8.18", "3.13.5t", "3.15.2d". By a call, for the tables themselves are
-// costly to compile in each test.
+// The committed table of a build: "3.8.18", "3.13.5t", "3.15.2d", "3.8.18r" (Py_TRACE_REFS). By a call, for
+// the tables themselves are costly to compile in each test.
 inline const pyframes::RuntimeLayout& table_of(std::string_view build) {
   pyframes::PyVersion version;
   const char* at = build.data();
@@ -31,7 +31,8 @@ inline const pyframes::RuntimeLayout& table_of(std::string_view build) {
     if (at != end && *at == '.') ++at;
   }
   const std::string_view kind(at, static_cast<std::size_t>(end - at));
-  const pyframes::RuntimeLayout* table = pyframes::find_layout(version, kind == "d", kind == "t");
+  const pyframes::RuntimeLayout* table =
+      pyframes::find_layout(version, {kind == "d", kind == "t", kind == "r"});
   if (table == nullptr) std::abort();
   return *table;
 }
@@ -86,7 +87,7 @@ class ObjectBuilder {
     return at;
   }
   attach::Address none() {
-    if (none_.is_null()) none_ = object(type("NoneType"), 16);
+    if (none_.is_null()) none_ = object(type("NoneType"), static_cast<std::uint64_t>(layout_.object.size));
     return none_;
   }
 

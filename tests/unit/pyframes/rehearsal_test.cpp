@@ -153,7 +153,8 @@ TEST_P(RehearsalTest, AWaitForALockThatNobodyWaitedForIsNews) {
 
 std::string name_of(const testing::TestParamInfo<LayoutRow>& row) {
   return "v3_" + std::to_string(row.param.minor) + "_" + std::to_string(row.param.micro) +
-         (row.param.free_threaded ? "t" : "") + (row.param.debug ? "d" : "");
+         (row.param.kind.free_threaded ? "t" : "") + (row.param.kind.debug ? "d" : "") +
+         (row.param.kind.linked_objects ? "_linked" : "");
 }
 
 INSTANTIATE_TEST_SUITE_P(Layouts, RehearsalTest,

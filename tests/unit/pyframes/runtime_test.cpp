@@ -126,7 +126,7 @@ std::vector<std::uint64_t> offsets_of_3_13(const RuntimeLayout& of, std::uint32_
 
 class FindRuntime : public testing::Test {
  protected:
-  FindRuntime() : layout(*find_layout({3, 13, 5, 0}, false, false)), heap(layout) {
+  FindRuntime() : layout(*find_layout({3, 13, 5, 0}, {})), heap(layout) {
     heap.type("int", type_flag::long_subclass, layout.integer.ob_digit.offset);
     heap.type("str", type_flag::unicode_subclass, layout.legacy_unicode.data.offset + 8);
     interpreter = heap.add_interpreter(0);
@@ -173,7 +173,7 @@ TEST_F(FindRuntime, ADebugBuildTakesItsOwnTable) {
   ASSERT_TRUE(runtime) << runtime.error().message;
   EXPECT_TRUE(runtime->debug);
   EXPECT_EQ(runtime->layout.interpreter.stoptheworld_requested,
-            find_layout({3, 13, 5, 0}, true, false)->interpreter.stoptheworld_requested);
+            find_layout({3, 13, 5, 0}, {.debug = true})->interpreter.stoptheworld_requested);
 }
 
 TEST_F(FindRuntime, OffsetsThatCannotBeTrueAreNotUsedAndThatIsSaid) {
@@ -203,14 +203,20 @@ TEST_F(FindRuntime, WhatCannotBeWalkedIsNoRuntime) {
   EXPECT_EQ(find_runtime(target).error().code, ErrorCode::not_python);
 }
 
+struct UnnamedBuild {
+  int minor = 0;
+  BuildKind kind;
+};
+
 // Nothing names the runtime and it has no cookie: what the list of interpreters leads to tells where it is.
-class FindUnnamedRuntime : public testing::TestWithParam<int> {
+class FindUnnamedRuntime : public testing::TestWithParam<UnnamedBuild> {
  protected:
-  FindUnnamedRuntime() : layout(*find_layout({3, GetParam(), 18, 0}, false, false)), heap(layout) {
+  FindUnnamedRuntime() : layout(*find_layout({3, GetParam().minor, 18, 0}, GetParam().kind)), heap(layout) {
     heap.type("int", type_flag::long_subclass, layout.integer.ob_digit.offset);
     heap.type("str", type_flag::unicode_subclass, layout.legacy_unicode.data.offset + 8);
     interpreter = heap.add_interpreter(0);
-    heap.set_sys(interpreter, 0x03000000U | static_cast<std::uint32_t>(GetParam()) << 16U | 0x01f0U, "");
+    const auto minor = static_cast<std::uint32_t>(GetParam().minor);
+    heap.set_sys(interpreter, 0x03000000U | minor << 16U | 0x01f0U, GetParam().kind.debug ? "d" : "");
     thread = heap.add_thread(interpreter, 1);
     next_id = heap.runtime() + static_cast<std::uint64_t>(layout.runtime.interpreters_main.offset) + 8;
     heap.memory().put(next_id, std::uint64_t{1});
@@ -236,7 +242,11 @@ TEST_P(FindUnnamedRuntime, ByItsListOfInterpreters) {
   Result<Runtime> runtime = find_runtime(target);
   ASSERT_TRUE(runtime) << runtime.error().message;
   EXPECT_EQ(runtime->address, heap.runtime());
-  EXPECT_EQ(runtime->version.minor, GetParam());
+  EXPECT_EQ(runtime->version.minor, GetParam().minor);
+  EXPECT_EQ(runtime->layout.object.ob_type, layout.object.ob_type);
+  EXPECT_EQ(runtime->layout.code.co_name, layout.code.co_name);
+  EXPECT_EQ(runtime->debug, GetParam().kind.debug);
+  EXPECT_EQ(runtime->layout_trust, LayoutTrust::exact) << runtime->layout_note;
   heap.add_interpreter(1);  // a second stands before the main one
   heap.memory().put(next_id, std::uint64_t{2});
   runtime = find_runtime(target);
@@ -256,7 +266,14 @@ TEST_P(FindUnnamedRuntime, OnlyByOneThatPointsBack) {
   EXPECT_EQ(find_runtime(target).error().code, ErrorCode::not_python);
 }
 
-INSTANTIATE_TEST_SUITE_P(Versions, FindUnnamedRuntime, testing::Values(8, 9, 10, 11, 12));
+constexpr BuildKind ordinary{}, linked{.linked_objects = true},
+    debug_linked{.debug = true, .linked_objects = true};
+INSTANTIATE_TEST_SUITE_P(Versions, FindUnnamedRuntime,
+                         testing::Values(UnnamedBuild{8, ordinary}, UnnamedBuild{9, ordinary},
+                                         UnnamedBuild{10, ordinary}, UnnamedBuild{11, ordinary},
+                                         UnnamedBuild{12, ordinary}, UnnamedBuild{8, linked},
+                                         UnnamedBuild{9, debug_linked}, UnnamedBuild{10, linked},
+                                         UnnamedBuild{11, debug_linked}, UnnamedBuild{12, linked}));
 
 }  // namespace
 }  // namespace pythreads::pyframes
