@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -30,27 +31,40 @@ struct ThreadName {
   std::optional<bool> daemon;
 };
 
-attach::Error missing(const char* what) {
-  return attach::Error{attach::ErrorCode::unreadable, std::string("there is no ") + what, ""};
+attach::Error missing(const std::string& what) {
+  return attach::Error{attach::ErrorCode::unreadable, "there is no " + what, ""};
 }
 
-// The dict {ident: Thread} of one interpreter's threading.
-Result<Address> find_active(const RuntimeLayout& layout, attach::Memory& memory,
-                            const InterpreterCopy& interpreter) {
+// One interpreter's module threading; null: it was not imported. Then nobody has a name, and that is no gap.
+Result<Address> find_threading(const RuntimeLayout& layout, attach::Memory& memory,
+                               const InterpreterCopy& interpreter) {
   const std::optional<Address> modules = interpreter.interpreter.pointer(layout.interpreter.modules);
   if (!modules) return missing("place for sys.modules in the layout");
   if (modules->is_null()) return missing("sys.modules yet");
   Result<std::optional<Address>> threading = find_in_dict(layout, memory, *modules, "threading");
   if (!threading) return std::move(threading).error().within("sys.modules");
-  // Without threading nobody has a name, and that is no gap.
-  if (!*threading) return Address(0);
-  Result<std::optional<Address>> active = find_in_module(layout, memory, **threading, "_active");
-  if (!active) return std::move(active).error().within("threading");
-  if (!*active) return missing("threading._active");
-  Result<std::uint64_t> flags = object_flags(layout, memory, **active);
-  if (!flags) return std::move(flags).error().within("threading._active");
-  if ((*flags & type_flag::dict_subclass) == 0) return missing("dict in threading._active");
-  return **active;
+  return threading->value_or(Address());
+}
+
+// A dict of threading's: {ident: Thread} of those that run, {Thread: Thread} of those that are being started.
+Result<Address> find_table(Reading& reading, Address threading, std::string_view name) {
+  const RuntimeLayout& layout = reading.layout();
+  const std::string spoken = "threading." + std::string(name);
+  Result<std::optional<Address>> dict = find_in_module(layout, reading.memory, threading, name);
+  if (!dict) return std::move(dict).error().within("threading");
+  if (!*dict) return missing(spoken);
+  Result<std::uint64_t> flags = object_flags(layout, reading.memory, **dict);
+  if (!flags) return std::move(flags).error().within(spoken);
+  if ((*flags & type_flag::dict_subclass) == 0) return missing("dict in " + spoken);
+  return **dict;
+}
+
+Result<DictItems> read_threads(Reading& reading, Address threading, std::string_view name) {
+  const Result<Address> table = find_table(reading, threading, name);
+  if (!table) return table.error();
+  Result<DictItems> items = read_dict(reading.layout(), reading.memory, *table, reading.options.max_threads);
+  if (!items) return std::move(items).error().within("threading." + std::string(name));
+  return items;
 }
 
 // Touches in three waves what each Thread's attributes are made of. `values` may hold anything.
@@ -67,7 +81,7 @@ void prefetch_threads(const RuntimeLayout& layout, attach::Memory& memory,
   wave.clear();
   std::vector<Address> storages;
   for (const DictEntry& entry : entries) {
-    for (const std::int64_t offset : {-32, -24, -8, 16}) {
+    for (const std::int64_t offset : {-32, -24, -8, layout.object.size}) {
       const bool before = layout.attribute_style != AttributeStyle::dict_offset;
       if (before != (offset < 0)) continue;
       const Result<Address> storage = memory.read_address(entry.value + static_cast<std::uint64_t>(offset));
@@ -125,17 +139,32 @@ Result<ThreadName> read_thread(const RuntimeLayout& layout, attach::Memory& memo
   return result;
 }
 
-Result<std::unordered_map<std::uint64_t, ThreadName>> read_names(Reading& reading,
-                                                                 const InterpreterCopy& interpreter,
-                                                                 std::size_t& unread) {
+using ThreadNames = std::unordered_map<std::uint64_t, ThreadName>;
+
+// Of a thread that has told its ident already and is not in the table of those that run yet.
+void add_started(Reading& reading, Address threading, ThreadNames& names) {
+  const RuntimeLayout& layout = reading.layout();
+  const Result<DictItems> items = read_threads(reading, threading, "_limbo");
+  if (!items) return;
+  for (const DictEntry& entry : items->entries) {
+    const Result<std::optional<Address>> own = find_attribute(layout, reading.memory, entry.value, "_ident");
+    if (!own || !*own) continue;
+    const std::optional<std::uint64_t> ident = read_ident(layout, reading.memory, **own);
+    if (!ident) continue;
+    Result<ThreadName> name = read_thread(layout, reading.memory, entry.value);
+    if (name) names.try_emplace(*ident, *std::move(name));
+  }
+}
+
+Result<ThreadNames> read_names(Reading& reading, const InterpreterCopy& interpreter, std::size_t& unread) {
   const RuntimeLayout& layout = reading.layout();
   attach::Memory& memory = reading.memory;
-  std::unordered_map<std::uint64_t, ThreadName> names;
-  Result<Address> active = find_active(layout, memory, interpreter);
-  if (!active) return std::move(active).error();
-  if (active->is_null()) return names;
-  Result<DictItems> items = read_dict(layout, memory, *active, reading.options.max_threads);
-  if (!items) return std::move(items).error().within("threading._active");
+  ThreadNames names;
+  Result<Address> threading = find_threading(layout, memory, interpreter);
+  if (!threading) return std::move(threading).error();
+  if (threading->is_null()) return names;
+  Result<DictItems> items = read_threads(reading, *threading, "_active");
+  if (!items) return std::move(items).error();
   if (reading.held) prefetch_threads(layout, memory, items->entries);
   for (const DictEntry& entry : items->entries) {
     const std::optional<std::uint64_t> ident = read_ident(layout, memory, entry.key);
@@ -150,6 +179,7 @@ Result<std::unordered_map<std::uint64_t, ThreadName>> read_names(Reading& readin
       ++unread;
     }
   }
+  add_started(reading, *threading, names);
   return names;
 }
 
@@ -164,8 +194,10 @@ std::vector<std::byte> heads_of_thread_tables(Reading& reading, const RuntimeCop
     heads.resize(before + reading.memory.read_up_to(from, std::span(heads).subspan(before)));
   };
   for (const InterpreterCopy& interpreter : copy.interpreters) {
-    const Result<Address> active = find_active(layout, reading.memory, interpreter);
-    if (!active || active->is_null()) continue;
+    const Result<Address> threading = find_threading(layout, reading.memory, interpreter);
+    if (!threading || threading->is_null()) continue;
+    const Result<Address> active = find_table(reading, *threading, "_active");
+    if (!active) continue;
     // Behind its reference count, which changes with each look at it.
     append(*active + static_cast<std::uint64_t>(layout.dict.ma_used.offset), dict_head_bytes);
     const Result<Address> keys =
@@ -185,8 +217,7 @@ void read_thread_names(Reading& reading, const RuntimeCopy& copy, PyRuntimeState
   for (std::size_t i = 0; i < std::min(copy.interpreters.size(), state.interpreters.size()); ++i) {
     PyInterpreter& interpreter = state.interpreters[i];
     std::size_t unread = 0;
-    const Result<std::unordered_map<std::uint64_t, ThreadName>> names =
-        read_names(reading, copy.interpreters[i], unread);
+    const Result<ThreadNames> names = read_names(reading, copy.interpreters[i], unread);
     if (!names) {
       state.gaps.push_back("no thread names of interpreter " + std::to_string(interpreter.id) + ": " +
                            names.error().message);

@@ -20,10 +20,10 @@ void put_modules(BuiltRuntime& built, Address modules) {
   built.objects.set(built.interpreter, built.runtime.layout.interpreter.modules, modules);
 }
 
-void put_active(BuiltRuntime& built, Address active) {
+void put_active(BuiltRuntime& built, Address active, Address limbo = Address()) {
   tests::ObjectBuilder& objects = built.objects;
-  const Address threading = objects.module(
-      objects.dict({{objects.str("_limbo"), objects.none()}, {objects.str("_active"), active}}));
+  const Address threading = objects.module(objects.dict(
+      {{objects.str("_limbo"), limbo.is_null() ? objects.none() : limbo}, {objects.str("_active"), active}}));
   put_modules(built,
               objects.dict({{objects.str("sys"), objects.none()}, {objects.str("threading"), threading}}));
 }
@@ -49,6 +49,33 @@ TEST_P(ThreadNames, AreFoundByIdent) {
   EXPECT_EQ(built.thread(1).daemon, true);
   EXPECT_EQ(built.thread(2).name, "");
   EXPECT_EQ(built.thread(2).daemon, std::nullopt);
+  EXPECT_TRUE(built.state.gaps.empty());
+}
+
+// Between Thread._set_ident and its entry in _active, and before: that one has no ident to be known by.
+TEST_P(ThreadNames, OfAThreadThatIsBeingStarted) {
+  BuiltRuntime built(*GetParam());
+  tests::ObjectBuilder& objects = built.objects;
+  const auto starting = [&](std::string_view name, Address ident) {
+    return objects.instance("Thread", objects.dict({{objects.str("_name"), objects.str(name)},
+                                                    {objects.str("_ident"), ident},
+                                                    {objects.str("_daemonic"), objects.boolean(false)}}));
+  };
+  const Address told = starting("told", objects.integer(0x2000));
+  const Address untold = starting("untold", objects.none());
+  const Address stale = starting("stale", objects.integer(0x1000));
+  put_active(built, objects.dict({{objects.integer(0x1000), make_thread(objects, "runs", true)}}),
+             objects.dict({{told, told}, {untold, untold}, {stale, stale}}));
+  built.add_thread(1, 0x1000);
+  built.add_thread(2, 0x2000);
+  built.add_thread(3, 0x3000);
+  built.copy_all();
+  Reading reading = built.reading();
+  read_thread_names(reading, built.copy, built.state);
+  EXPECT_EQ(built.thread(0).name, "runs");
+  EXPECT_EQ(built.thread(1).name, "told");
+  EXPECT_EQ(built.thread(1).daemon, false);
+  EXPECT_EQ(built.thread(2).name, "");
   EXPECT_TRUE(built.state.gaps.empty());
 }
 
@@ -100,7 +127,8 @@ TEST_P(ThreadNames, BearAnythingInThreadingsTable) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Layouts, ThreadNames,
-                         testing::Values(&tests::table_of("3.8.18"), &tests::table_of("3.11.7"),
+                         testing::Values(&tests::table_of("3.8.18"), &tests::table_of("3.8.18r"),
+                                         &tests::table_of("3.11.7"), &tests::table_of("3.11.7r"),
                                          &tests::table_of("3.13.5"), &tests::table_of("3.13.5t"),
                                          &tests::table_of("3.14.10")));
 
