@@ -160,6 +160,10 @@ Wait wait_by(const WaitRule& rule, const Facts& facts) {
     wait.timeout = false;
     wait.ends_in_ms.reset();
   }
+  if (rule.polls) {
+    wait.timeout.reset();
+    wait.ends_in_ms.reset();
+  }
   if (rule.fact == WaitFact::gil) {
     if (!facts.python->gil_evidence.empty()) wait.evidence.text = facts.python->gil_evidence;
   } else if (rule.fact == WaitFact::slept_on && rule.resource == ResourceAt::slept_on) {

@@ -62,6 +62,7 @@ struct WaitRule {
   std::size_t function = 0;
   std::string_view variable = "self";
   Certainty certainty = Certainty::certain;
+  bool polls = false;  // the call is one turn of a loop, and its time limit none of the wait's
   std::string_view sentence;
 };
 

@@ -84,6 +84,19 @@ constexpr WaitRule by_call(std::string_view rule, CallGroup calls, std::string_v
   return {.rule = rule, .calls = calls, .kind = kind, .status = status, .sentence = sentence};
 }
 
+// A queue of concurrent.interpreters: its loop sleeps 10 ms in each turn
+// (Lib/concurrent/interpreters/_queues.py at v3.14.0).
+constexpr WaitRule between_interpreters(std::string_view rule, std::string_view function,
+                                        std::string_view kind, Status status, std::string_view sentence) {
+  return {.rule = rule,
+          .calls = CallGroup::sleep,
+          .functions = {{{"concurrent.interpreters._queues", function}}},
+          .kind = kind,
+          .status = status,
+          .polls = true,
+          .sentence = sentence};
+}
+
 constexpr std::array rules{
     WaitRule{.rule = "gil-word",
              .fact = gil,
@@ -231,6 +244,12 @@ constexpr std::array rules{
                          "time.sleep up to 3.10"},
     by_call("poll-call", CallGroup::poll, "poll", Status::waiting,
             "the kernel has it inside a call that waits for descriptors"),
+    between_interpreters(
+        "interpreter-queue-get", "get", "queue-get", Status::waiting,
+        "it is inside the get of a queue between interpreters, which looks each 10 ms for an item"),
+    between_interpreters(
+        "interpreter-queue-put", "put", "queue-put", Status::blocked,
+        "it is inside the put of a queue between interpreters, which looks each 10 ms for room"),
     by_call("sleep-call", CallGroup::sleep, "sleep", Status::waiting,
             "the kernel has it inside a call that waits for a time"),
     by_call("accept-call", CallGroup::accept, "accept", Status::waiting, "the kernel has it inside accept"),

@@ -89,6 +89,7 @@ def tell(verdict, cause=None, nodes=None, behind=None, moving=(), absent=("deadl
         "behind": None if behind is None else sorted(_tid(each) for each in behind),
         "absent": list(absent),
         "looks": looks,
+        "moving": bool(moving),
     }
     if settled:
         scene.ready(moving=moving, locks=facts)

@@ -79,6 +79,13 @@ std::vector<Case> cases() {
                        std::uint64_t d = 0, std::uint64_t e = 0) {
     return [=](ThreadBuilder& thread) { thread.frame("a.py", 1, "f").sleeps_in(number, a, b, c, d, e); };
   };
+  // Between two looks into a queue of another interpreter.
+  const auto polls = [](const char* function) {
+    return [=](ThreadBuilder& thread) {
+      stand_on(thread, {{"concurrent.interpreters._queues", function}});
+      thread.sleeps_in(SYS_clock_nanosleep, 0, 0, 0, 0x7ffc);
+    };
+  };
   return {
       {"gil-word", "gil", Status::blocked, false,
        [](ThreadBuilder& t) { t.frame("a.py", 1, "f").waits_for_gil(); }},
@@ -177,6 +184,8 @@ std::vector<Case> cases() {
       {"poll-call", "poll", Status::waiting, true, call(SYS_select, 1, 0, 0, 0, 0x7ffc)},
       {"sleep-without-descriptors", "sleep", Status::waiting, true, call(SYS_select, 0, 0, 0, 0, 0x7ffc)},
       {"sleep-without-descriptors", "sleep", Status::waiting, true, call(SYS_poll, 0, 0, 500)},
+      {"interpreter-queue-get", "queue-get", Status::waiting, std::nullopt, polls("get")},
+      {"interpreter-queue-put", "queue-put", Status::blocked, std::nullopt, polls("put")},
       {"sleep-call", "sleep", Status::waiting, true, call(SYS_clock_nanosleep)},
       {"accept-call", "accept", Status::waiting, std::nullopt, call(SYS_accept4, 5)},
       {"connect-call", "connect", Status::waiting, std::nullopt, call(SYS_connect, 5)},
