@@ -35,7 +35,7 @@ std::string name_of_function(Reading& reading, Address method) {
   const Result<Address> function = reading.memory.read_address(method + at(layout.method.im_func));
   if (!function || function->is_null()) return {};
   const Result<Address> code = reading.memory.read_address(*function + at(layout.function.func_code));
-  return code ? code_name(reading, *code) : std::string();
+  return code ? code_name(reading, *code).str() : std::string();
 }
 
 }  // namespace

@@ -83,7 +83,7 @@ Result<std::shared_ptr<const Code>> read_code_head(Reading& reading, Address add
   return finished;
 }
 
-const std::string& code_name(Reading& reading, Address address) {
+const attach::SharedText& code_name(Reading& reading, Address address) {
   const auto [known, added] = reading.code_names.try_emplace(address);
   if (!added) return known->second;
   if (auto whole = reading.codes.find(address); whole != reading.codes.end())

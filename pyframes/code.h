@@ -12,6 +12,7 @@
 
 #include "attach/address.h"
 #include "attach/result.h"
+#include "attach/shared_text.h"
 #include "pyframes/line_table.h"
 
 namespace pythreads::pyframes {
@@ -20,9 +21,9 @@ struct Reading;
 
 struct Code {
   attach::Address address;
-  std::string name;
-  std::string qualified_name;  // the name before 3.11
-  std::string file;
+  attach::SharedText name;
+  attach::SharedText qualified_name;  // the name before 3.11
+  attach::SharedText file;
   bool name_unread = false, file_unread = false;  // else an empty text is what it is called
   std::int32_t first_line = 0;
   std::int32_t flags = 0;                     // co_flags
@@ -41,7 +42,7 @@ attach::Result<std::shared_ptr<const Code>> read_code(Reading& reading, attach::
 attach::Result<std::shared_ptr<const Code>> read_code_head(Reading& reading, attach::Address code);
 
 // co_name alone; empty if it can't be read.
-const std::string& code_name(Reading& reading, attach::Address code);
+const attach::SharedText& code_name(Reading& reading, attach::Address code);
 
 // Whether an object is a code object: its type's tp_name is "code".
 attach::Result<bool> is_code(Reading& reading, attach::Address object);

@@ -164,15 +164,15 @@ Address globals_of(const RuntimeLayout& layout, const FrameCopy& frame) {
       .value_or(Address());
 }
 
-const std::string& module_of(Reading& reading, const FrameCopy& frame) {
+const attach::SharedText& module_of(Reading& reading, const FrameCopy& frame) {
   return module_of(reading, globals_of(reading.layout(), frame));
 }
 
-const std::string& module_of(Reading& reading, Address globals) {
+const attach::SharedText& module_of(Reading& reading, Address globals) {
   const RuntimeLayout& layout = reading.layout();
   if (auto known = reading.module_names.find(globals); known != reading.module_names.end())
     return known->second;
-  std::string& name = reading.module_names[globals];
+  attach::SharedText& name = reading.module_names[globals];
   if (globals.is_null()) return name;
   Result<std::uint64_t> flags = object_flags(layout, reading.lasting, globals);
   if (!flags || (*flags & type_flag::dict_subclass) == 0) return name;

@@ -33,9 +33,9 @@ std::optional<std::int64_t> instruction_of(Reading& reading, const FrameCopy& fr
 attach::Address globals_of(const RuntimeLayout& layout, const FrameCopy& frame);
 
 // `__name__` of the frame's globals; empty if that can't be told. Kept for the look.
-const std::string& module_of(Reading& reading, const FrameCopy& frame);
+const attach::SharedText& module_of(Reading& reading, const FrameCopy& frame);
 // The same of a function's globals.
-const std::string& module_of(Reading& reading, attach::Address globals);
+const attach::SharedText& module_of(Reading& reading, attach::Address globals);
 
 // Whether that module is one of library_modules.h.
 bool is_library_frame(Reading& reading, const FrameCopy& frame);

@@ -244,7 +244,7 @@ class Managers {
   std::string code_name_of(Address function) {
     if (!layout().function.func_code.exists()) return {};
     const Result<Address> code = reading_.memory.read_address(function + at(layout().function.func_code));
-    return code ? code_name(reading_, *code) : std::string();
+    return code ? code_name(reading_, *code).str() : std::string();
   }
 
   // ---- a program's own class

@@ -91,8 +91,8 @@ class NameSearch {
     const std::string module = names_.module(frame);
     search_globals(globals_of(layout(), frame), module);
     const Result<std::shared_ptr<const Code>> code = read_code(reading_, frame.code);
-    const std::string function = code ? (*code)->qualified_name : std::string();
-    const bool library = names_.is_library(module, code ? (*code)->file : std::string());
+    const std::string function = code ? (*code)->qualified_name.str() : std::string();
+    const bool library = names_.is_library(module, code ? (*code)->file.str() : std::string());
     for (const FrameVariable& each : frame_variables(reading_, frame).variables) {
       std::string text;
       if (!library) text = module + '.' + (function == "<module>" ? each.name : function + '.' + each.name);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "attach/address.h"
+#include "attach/shared_text.h"
 #include "pyframes/sync_state.h"
 
 namespace pythreads::pyframes {
@@ -59,11 +60,11 @@ struct PyLocal {
 enum class PyTrigger { none, finalizer, signal_handler, gc, atexit, import, trace };
 
 struct PyFrame {
-  std::string function;        // co_name
-  std::string qualified_name;  // co_qualname from 3.11; before, the name (with the class of a local `self`
-                               // never guessed)
-  std::string module_name;     // __name__ of f_globals; empty if it was not read
-  std::string file;            // co_filename
+  attach::SharedText function;        // co_name
+  attach::SharedText qualified_name;  // co_qualname from 3.11; before, the name (with the class of a local
+                                      // `self` never guessed)
+  attach::SharedText module_name;                     // __name__ of f_globals; empty if it was not read
+  attach::SharedText file;                            // co_filename
   bool function_unread = false, file_unread = false;  // else an empty text is what it is called
   int line = 0;                                       // 0: none (an instruction without a line)
   int column = 0, end_line = 0, end_column = 0;  // 1-based columns in bytes as CPython counts + 1; 0: unknown

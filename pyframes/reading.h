@@ -66,7 +66,7 @@ struct CoveringHandler {
 // What was read of things that don't change while they exist, by their address in the target.
 struct LastingFacts {
   std::unordered_map<attach::Address, std::shared_ptr<const Code>> codes, code_heads;
-  std::unordered_map<attach::Address, std::string> code_names;
+  std::unordered_map<attach::Address, attach::SharedText> code_names;
   std::unordered_map<attach::Address, std::shared_ptr<const ExceptionTable>> exception_tables;
   // By the address of the instruction that a frame is at: what covers it, and the block that it enters.
   std::unordered_map<attach::Address, std::vector<CoveringHandler>> covering;
@@ -75,7 +75,7 @@ struct LastingFacts {
   std::unordered_map<attach::Address, FrameSize> frame_sizes;
   std::unordered_map<attach::Address, PointerField> bound_selves;  // by type: where a method's self is
   std::map<std::pair<attach::Address, std::int64_t>, SourcePosition> positions;  // by code and instruction
-  std::unordered_map<attach::Address, std::string> module_names;                 // by f_globals
+  std::unordered_map<attach::Address, attach::SharedText> module_names;          // by f_globals
   std::unordered_map<attach::Address, bool> library_globals;                     // by f_globals
   std::unordered_map<attach::Address, std::string> type_names;
   std::unordered_map<attach::Address, std::shared_ptr<const std::vector<VariableName>>> variable_names;

@@ -94,7 +94,7 @@ void SourceNames::find_library(const RuntimeCopy& copy) {
         if (module_of(reading_, frame) != module) continue;
         const Result<std::shared_ptr<const Code>> code = read_code(reading_, frame.code);
         if (!code || !(*code)->file.ends_with("/threading.py")) continue;
-        library_directory_ = (*code)->file.substr(0, (*code)->file.size() - file.size());
+        library_directory_ = (*code)->file.str().substr(0, (*code)->file.size() - file.size());
         return;
       }
     }

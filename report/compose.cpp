@@ -19,6 +19,16 @@ std::optional<std::string> text_or_null(std::string_view text) {
   return valid_utf8(text);
 }
 
+// The text itself where it is valid as it is, so that frames go on sharing it.
+attach::SharedText valid_text(const attach::SharedText& text) {
+  return is_printable_ascii(text) ? text : attach::SharedText(valid_utf8(text));
+}
+
+std::optional<attach::SharedText> shared_or_null(const attach::SharedText& text) {
+  if (text.empty()) return std::nullopt;
+  return valid_text(text);
+}
+
 std::optional<doc::Number> positive(std::int64_t number) {
   if (number <= 0) return std::nullopt;
   return number;
@@ -331,14 +341,14 @@ class ProcessComposer {
   doc::Frame python_frame(const pyframes::PyFrame& from) const {
     doc::Frame frame;
     frame.kind = "python";
-    if (!from.function_unread) frame.function = valid_utf8(from.function);
-    if (!from.function_unread) frame.qualified_name = valid_utf8(from.qualified_name);
-    if (!from.file_unread) frame.file = valid_utf8(from.file);
+    if (!from.function_unread) frame.function = valid_text(from.function);
+    if (!from.function_unread) frame.qualified_name = valid_text(from.qualified_name);
+    if (!from.file_unread) frame.file = valid_text(from.file);
     frame.line = positive(from.line);
     frame.column = positive(from.column);
     frame.end_line = positive(from.end_line);
     frame.end_column = positive(from.end_column);
-    frame.module = text_or_null(from.module_name);
+    frame.module = shared_or_null(from.module_name);
     frame.address = address_or_null(from.address);
     for (const auto& [name, missing] : {std::pair{"function", !frame.function}, {"file", !frame.file}}) {
       if (missing) frame.unread.emplace_back(name);
@@ -360,10 +370,10 @@ class ProcessComposer {
   static doc::Frame native_frame(const unwinder::NativeFrame& from) {
     doc::Frame frame;
     frame.kind = "native";
-    frame.function = text_or_null(from.function);
-    frame.file = text_or_null(from.file);
+    frame.function = shared_or_null(from.function);
+    frame.file = shared_or_null(from.file);
     frame.line = positive(from.line);
-    frame.module = text_or_null(from.module);
+    frame.module = shared_or_null(from.module);
     frame.address = doc::Hex{from.pc.value};
     // Into the function where it has a name, as nm(1) and gdb count; else into the module.
     if (!from.function.empty()) {

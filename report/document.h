@@ -15,6 +15,7 @@
 #include <variant>
 #include <vector>
 
+#include "attach/shared_text.h"
 #include "report/analysis/findings.h"
 
 namespace pythreads::report::document {
@@ -152,9 +153,9 @@ struct Local {
 
 struct Frame {
   std::string kind;  // python, native, gap
-  std::optional<std::string> function, qualified_name, file;
+  std::optional<attach::SharedText> function, qualified_name, file;
   std::optional<Number> line, column, end_line, end_column;
-  std::optional<std::string> module;
+  std::optional<attach::SharedText> module;
   std::optional<Hex> address;
   std::optional<Hex> offset;
   std::optional<bool> inlined;

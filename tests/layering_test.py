@@ -12,7 +12,13 @@ import tempfile
 
 # What a room may include of the others; of itself it may include everything. `analysis` and `render` are rooms
 # of their own inside of report: what a fact means must not depend on how it is shown.
-ATTACH_DATA = {"attach/thread_state.h", "attach/address.h", "attach/process.h", "attach/result.h"}
+ATTACH_DATA = {
+    "attach/thread_state.h",
+    "attach/address.h",
+    "attach/process.h",
+    "attach/result.h",
+    "attach/shared_text.h",
+}
 FACTS = {"unwinder/native_stack.h", "pyframes/python_state.h"}
 MAY_INCLUDE = {
     "attach": set(),

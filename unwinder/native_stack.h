@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "attach/address.h"
+#include "attach/shared_text.h"
 
 namespace pythreads::unwinder {
 
@@ -20,11 +21,11 @@ enum class FrameTrust {
 struct NativeFrame {
   attach::Address pc;               // where it will go on: the return address, except in the innermost frame
   attach::Address sp;               // the canonical stack position on entry into this frame's walk step
-  std::string function;             // demangled; empty if no symbol holds the address
-  std::string module;               // path as the target sees it; empty if no module holds it
+  attach::SharedText function;      // demangled; empty if no symbol holds the address
+  attach::SharedText module;        // path as the target sees it; empty if no module holds it
   std::uint64_t module_offset = 0;  // pc - bias of the module
   std::uint64_t symbol_offset = 0;  // pc - start of the symbol
-  std::string file;                 // where DWARF has it
+  attach::SharedText file;          // where DWARF has it
   int line = 0;                     // 0: unknown
   bool inlined = false;             // an inlined call: same pc as the next outer frame that is not
   bool signal_trampoline =

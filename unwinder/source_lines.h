@@ -10,19 +10,20 @@
 #include <string>
 #include <vector>
 
+#include "attach/shared_text.h"
 #include "unwinder/debug_image.h"
 
 namespace pythreads::unwinder {
 
 struct InlinedCall {
-  std::string function;  // as in the file, not demangled
-  std::string file;      // where in it the address lies; empty: unknown
+  attach::SharedText function;  // as in the file, not demangled
+  attach::SharedText file;      // where in it the address lies; empty: unknown
   int line = 0;
 };
 
 struct SourcePlace {
   std::uint64_t address = 0;         // as in the file: pc - bias
-  std::string file;                  // in the function itself
+  attach::SharedText file;           // in the function itself
   int line = 0;                      // 0: unknown
   std::vector<InlinedCall> inlined;  // innermost first
 };

@@ -126,16 +126,18 @@ const Symbolizer::Name* Symbolizer::find_name(Address at) const {
   return name == names_.end() ? nullptr : &name->second;
 }
 
-void Symbolizer::fill(NativeStack& stack) const {
+void Symbolizer::fill(NativeStack& stack) {
   std::vector<NativeFrame> frames;
   frames.reserve(stack.frames.size() + 8);
   for (std::size_t i = 0; i < stack.frames.size(); ++i) {
-    NativeFrame frame = stack.frames[i];
+    NativeFrame frame = std::move(stack.frames[i]);
     const Address at = lookup_address(stack, i);
     const LoadedModule* module = modules_->find(at);
     const Name* name = module == nullptr ? nullptr : find_name(at);
     if (module != nullptr) {
-      frame.module = module->facts().path;
+      attach::SharedText& path = paths_[module];
+      if (path.empty()) path = module->facts().path;
+      frame.module = path;
       frame.module_offset = frame.pc - Address(module->facts().bias);
     }
     if (name != nullptr) {

@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "attach/shared_text.h"
 #include "attach/target_files.h"
 #include "unwinder/loaded_modules.h"
 #include "unwinder/native_stack.h"
@@ -27,10 +28,10 @@ class Symbolizer {
 
  private:
   struct Name {
-    std::string function;
+    attach::SharedText function;
     std::uint64_t value = 0;  // of the symbol, in the target
     bool lines_looked_up = false;
-    std::string file;
+    attach::SharedText file;
     int line = 0;
     std::vector<InlinedCall> inlined;  // innermost first, demangled
   };
@@ -46,13 +47,14 @@ class Symbolizer {
   void look_up(LoadedModule& module, std::vector<WantedSymbol>& wanted);
   void look_up_lines(LoadedModule& module, std::vector<SourcePlace>& places);
   MoreSymbols& more_symbols(LoadedModule& module, ElfFile& elf);
-  void fill(NativeStack& stack) const;
+  void fill(NativeStack& stack);
   const Name* find_name(attach::Address at) const;
 
   LoadedModules* modules_;
   attach::TargetFiles* files_;
   std::unordered_map<std::uint64_t, Name> names_;  // by the address that was looked up
   std::unordered_map<const LoadedModule*, MoreSymbols> more_symbols_;
+  std::unordered_map<const LoadedModule*, attach::SharedText> paths_;
 };
 
 }  // namespace pythreads::unwinder

@@ -232,7 +232,7 @@ std::string native_call(const JoinedThread& thread) {
   const auto named = [](const unwinder::NativeFrame& frame) {
     const std::string module = file_name(frame.module);
     if (frame.function.empty()) return module;
-    return module.empty() ? frame.function : frame.function + " of " + module;
+    return module.empty() ? frame.function.str() : frame.function + " of " + module;
   };
   for (const unwinder::NativeFrame& frame : thread.os->native.frames) {
     if (first == nullptr) {

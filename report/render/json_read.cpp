@@ -89,6 +89,10 @@ class Reader {
     need(from.is_string(), "is no string");
     value = from.get_ref<const std::string&>();
   }
+  void get(const json& from, attach::SharedText& value) {
+    need(from.is_string(), "is no string");
+    value = from.get_ref<const std::string&>();
+  }
   void get(const json& from, bool& value) {
     need(from.is_boolean(), "is no boolean");
     value = from.get<bool>();

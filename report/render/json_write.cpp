@@ -88,6 +88,7 @@ class Writer {
     out_ += '"';
   }
   void put(const std::string& text) { put(std::string_view(text)); }
+  void put(const attach::SharedText& text) { put(text.view()); }
   void put(bool value) { out_ += value ? "true" : "false"; }
   void put(std::monostate /*nothing*/) { out_ += "null"; }
   void put(doc::Number value) { out_ += std::to_string(value); }

@@ -164,7 +164,7 @@ class ThreadText {
     if (frame.offset) line += '+' + hex(frame.offset->value);
     if (frame.address) line += " [" + hex(frame.address->value) + ']';
     if (frame.file) {
-      line += ' ' + *frame.file + (frame.line ? ":" + std::to_string(*frame.line) : "");
+      line += " " + *frame.file + (frame.line ? ":" + std::to_string(*frame.line) : "");
     }
     if (frame.inlined.value_or(false)) line += " (inlined)";
     if (frame.trust == "scanned") line += " (scanned)";

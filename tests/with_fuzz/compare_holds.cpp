@@ -213,7 +213,7 @@ class Look {
     const auto code = pyframes::read_code_head(reading_, frame.code);
     if (!code) return;
     const std::int64_t at = pyframes::instruction_of(reading_, frame, **code).value_or(-1);
-    std::fprintf(stderr, " %s at %ld", pyframes::code_name(reading_, frame.code).c_str(),
+    std::fprintf(stderr, " %s at %ld", pyframes::code_name(reading_, frame.code).str().c_str(),
                  static_cast<long>(at));
     if (at < 0 || (*code)->instructions.is_null()) return;
     const auto opcode =

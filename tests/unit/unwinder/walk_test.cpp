@@ -228,7 +228,7 @@ std::vector<std::string> lines_of(const NativeStack& stack, std::string_view fro
     const bool is_known = frame.file.ends_with("stack_target.cpp") && frame.line > 0 &&
                           static_cast<std::size_t>(frame.line) < source.size();
     list.push_back((frame.inlined ? "[inlined] " : "") + frame.function + ": " +
-                   (is_known ? source[static_cast<std::size_t>(frame.line)] : frame.file));
+                   (is_known ? source[static_cast<std::size_t>(frame.line)] : frame.file.str()));
   }
   return list;
 }
