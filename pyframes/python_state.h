@@ -63,8 +63,8 @@ struct PyFrame {
   attach::SharedText function;        // co_name
   attach::SharedText qualified_name;  // co_qualname from 3.11; before, the name (with the class of a local
                                       // `self` never guessed)
-  attach::SharedText module_name;                     // __name__ of f_globals; empty if it was not read
-  attach::SharedText file;                            // co_filename
+  attach::SharedText module_name;     // __name__ of f_globals; empty if it was not read
+  attach::SharedText file;            // co_filename
   bool function_unread = false, file_unread = false;  // else an empty text is what it is called
   int line = 0;                                       // 0: none (an instruction without a line)
   int column = 0, end_line = 0, end_column = 0;  // 1-based columns in bytes as CPython counts + 1; 0: unknown
