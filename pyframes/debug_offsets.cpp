@@ -179,6 +179,22 @@ constexpr Value values[] = {
     {"gi_frame_state", {-1, 688, 816}, gen_object, 1, PYTHREADS_FIELD(generator.gi_frame_state.offset)},
 };
 
+// The ends of structs that grow at their ends from one minor to the next, of which no value tells.
+struct Untold {
+  Group group;
+  std::int32_t& (*field)(RuntimeLayout&);
+};
+
+constexpr Untold untold[] = {
+    {code_object, PYTHREADS_FIELD(code.co_executors.offset)},
+    {code_object, PYTHREADS_FIELD(code.co_monitoring.offset)},
+    {code_object, PYTHREADS_FIELD(code.co_firsttraceable.offset)},
+    {type_object, PYTHREADS_FIELD(type.tp_mro.offset)},
+    {heap_type_object, PYTHREADS_FIELD(heap_type.ht_name.offset)},
+    {heap_type_object, PYTHREADS_FIELD(heap_type.ht_qualname.offset)},
+    {heap_type_object, PYTHREADS_FIELD(heap_type.ht_module.offset)},
+};
+
 // Values that are no field of the layout as they stand.
 constexpr std::array<std::int16_t, 3> gil_runtime_state = {120, 128, 128};
 constexpr std::array<std::int16_t, 3> gil_locked = {136, 144, 144};
@@ -228,6 +244,51 @@ class Told {
   std::span<const std::byte> bytes_;
   std::size_t shape_;
 };
+
+std::int32_t table_size(const RuntimeLayout& table, Group group) {
+  switch (group) {
+    case code_object:
+      return table.code.size;
+    case type_object:
+      return table.type.size;
+    case heap_type_object:
+      return table.heap_type.size;
+    default:
+      return 0;
+  }
+}
+
+// A place in a struct that the bytes tell, and how far it lies from where the table has it.
+struct Anchor {
+  std::int32_t in_table = 0;
+  std::int32_t moved = 0;
+};
+
+Anchor end_of(const Told& told, const RuntimeLayout& table, Group group) {
+  const std::int32_t size = table_size(table, group);
+  return {size, static_cast<std::int32_t>(told.size(group)) - size};
+}
+
+// A field that no value tells moves with what is told in front of it and behind it, where both moved alike.
+// Otherwise something came or went between them, and it is absent: unread, not misread.
+void place_untold(const Told& told, const RuntimeLayout& table, RuntimeLayout& layout) {
+  RuntimeLayout before = table;
+  for (const Untold& each : untold) {
+    const std::int32_t offset = each.field(before);
+    if (offset < 0 || !told.has(groups[each.group].position)) continue;
+    // A heap type begins with a whole type.
+    Anchor front = each.group == heap_type_object ? end_of(told, table, type_object) : Anchor{};
+    Anchor behind = end_of(told, table, each.group);
+    for (const Value& value : values) {
+      if (value.group != each.group || !told.has(value.position)) continue;
+      const Anchor anchor{value.field(before), value.field(layout) - value.field(before)};
+      if (anchor.in_table < 0) continue;
+      if (anchor.in_table <= offset && anchor.in_table >= front.in_table) front = anchor;
+      if (anchor.in_table > offset && anchor.in_table < behind.in_table) behind = anchor;
+    }
+    each.field(layout) = front.moved == behind.moved ? offset + front.moved : -1;
+  }
+}
 
 void move_bits(BitField& field, std::int32_t from, std::int32_t to) {
   if (field.exists()) field.offset += to - from;
@@ -319,7 +380,8 @@ std::size_t debug_offsets_size(int minor) {
   return sizes[shape_of(minor)];
 }
 
-Result<RuntimeLayout> lay_over(const RuntimeLayout& table, std::span<const std::byte> bytes) {
+Result<RuntimeLayout> lay_over(const RuntimeLayout& table, std::span<const std::byte> bytes,
+                               TableOf table_of) {
   Result<DebugOffsetsHeader> header = parse_debug_offsets_header(bytes);
   if (!header) return std::move(header).error();
   std::size_t shape = shape_of(header->version.minor);
@@ -342,6 +404,8 @@ Result<RuntimeLayout> lay_over(const RuntimeLayout& table, std::span<const std::
   Result<void> derived = lay_over_derived(told, layout);
   if (!derived) return std::move(derived).error();
 
+  if (table_of == TableOf::another_version) place_untold(told, table, layout);
+
   auto size_of = [&](Group group) { return static_cast<std::int32_t>(told.size(group)); };
   layout.runtime.size = size_of(runtime_state);
   layout.interpreter.size = size_of(interpreter_state);
@@ -350,6 +414,7 @@ Result<RuntimeLayout> lay_over(const RuntimeLayout& table, std::span<const std::
   layout.code.size = size_of(code_object);
   layout.object.size = size_of(pyobject);
   layout.type.size = size_of(type_object);
+  if (told.has(groups[heap_type_object].position)) layout.heap_type.size = size_of(heap_type_object);
   return layout;
 }
 

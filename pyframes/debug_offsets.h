@@ -37,8 +37,12 @@ attach::Result<DebugOffsetsHeader> parse_debug_offsets_header(std::span<const st
 // How many bytes the struct has in this minor version; a newer one than is known is read by the newest shape.
 std::size_t debug_offsets_size(int minor);
 
+enum class TableOf { the_same_version, another_version };
+
 // The table with everything that the bytes tell in the place of its own. ErrorCode::corrupt if any of it
-// can't be true: then nothing was used.
-attach::Result<RuntimeLayout> lay_over(const RuntimeLayout& table, std::span<const std::byte> bytes);
+// can't be true: then nothing was used. What another version's table has and nothing tells moves with its
+// neighbours, or is absent.
+attach::Result<RuntimeLayout> lay_over(const RuntimeLayout& table, std::span<const std::byte> bytes,
+                                       TableOf table_of = TableOf::the_same_version);
 
 }  // namespace pythreads::pyframes

@@ -93,10 +93,12 @@ Result<Runtime> choose_layout(Memory& memory, const RuntimeCandidate& candidate,
   std::vector<std::byte> bytes(debug_offsets_size(version.minor));
   Result<void> done = memory.read(candidate.runtime, bytes);
   if (!done) return std::move(done).error();
-  Result<RuntimeLayout> layout = lay_over(*table, bytes);
+  const bool extrapolated = runtime.layout_trust == LayoutTrust::extrapolated;
+  Result<RuntimeLayout> layout =
+      lay_over(*table, bytes, extrapolated ? TableOf::another_version : TableOf::the_same_version);
   if (layout) {
     runtime.layout = *layout;
-  } else if (runtime.layout_trust == LayoutTrust::extrapolated) {
+  } else if (extrapolated) {
     return unsupported(spoken(version, kind.free_threaded) + " can't be read: " + layout.error().message);
   } else {
     runtime.layout_note = layout.error().message;

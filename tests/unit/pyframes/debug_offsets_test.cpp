@@ -138,6 +138,27 @@ TEST(DebugOffsets, ANewerMinorIsReadByTheNewestShape) {
   EXPECT_EQ(debug_offsets_size(16), 888U);
 }
 
+// CPython's main after 3.15: PyCodeObject lost a member in front of _co_firsttraceable, of which no value
+// tells.
+TEST(DebugOffsets, WhatIsNotToldOfANewerMinorMovesWithItsNeighboursOrIsAbsent) {
+  constexpr std::size_t code_size = 272, co_code_adaptive = 344;
+  Bytes bytes = debian_3_13();
+  const RuntimeLayout table = table_3_13();
+  auto unmoved = lay_over(table, bytes, TableOf::another_version);
+  ASSERT_TRUE(unmoved) << unmoved.error().message;
+  EXPECT_EQ(unmoved->code.co_firsttraceable, table.code.co_firsttraceable);
+  put(bytes, code_size, get(bytes, code_size) - 8);
+  put(bytes, co_code_adaptive, get(bytes, co_code_adaptive) - 8);
+  auto moved = lay_over(table, bytes, TableOf::another_version);
+  ASSERT_TRUE(moved) << moved.error().message;
+  EXPECT_FALSE(moved->code.co_firsttraceable.exists());
+  EXPECT_FALSE(moved->code.co_monitoring.exists());
+  EXPECT_EQ(moved->code.co_exceptiontable, table.code.co_exceptiontable);
+  auto same_version = lay_over(table, bytes);
+  ASSERT_TRUE(same_version);
+  EXPECT_EQ(same_version->code.co_firsttraceable, table.code.co_firsttraceable);
+}
+
 TEST(DebugOffsets, OneValueThatCannotBeTrueRefusesAll) {
   const Bytes good = debian_3_13();
   for (std::size_t at = 24; at < good.size(); at += 8) {
