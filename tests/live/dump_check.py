@@ -1,6 +1,10 @@
 """Whether a dump's document equals a scenario's truth. What differs is returned as sentences."""
 
+import pathlib
 import re
+
+TABLES = pathlib.Path(__file__).resolve().parent.parent.parent / "pyframes" / "layouts"
+NEWEST_MINOR = max(int(each.stem.rsplit("_", 1)[1]) for each in TABLES.glob("cpython_3_*.h"))
 
 # Every secret of the scenarios ends so; nothing else does.
 SECRET = re.compile(r"\w+-in-clear")
@@ -94,11 +98,14 @@ class Comparison:
     def check_process(self):
         self.equal("pid", self.truth["pid"], self.process["pid"])
         self.equal("errors", [], self.document["errors"])
-        self.equal("process gaps", [], self.process["gaps"])
+        newer = self.truth["version"][1] > NEWEST_MINOR
+        # Of a newer minor the gap says by what it was read.
+        gaps = [each for each in self.process["gaps"] if not (newer and each["where"] == "python")]
+        self.equal("process gaps", [], gaps)
         python = self.process["python"]
         self.equal("version", self.truth["release"], python["version"])
         self.equal("debug", self.truth["debug"], python["debug"])
-        self.equal("layout", "exact", python["layout"])
+        self.equal("layout", "extrapolated" if newer else "exact", python["layout"])
         self.equal("state", "running", self.process["state"])
         self.equal("stopped", True, self.document["source"]["stopped"])
         if not 0 < self.process["pause_ms"] < 10000:
