@@ -1,9 +1,11 @@
 // What every reader of this room is given: where the target's bytes come from, how they are laid out, and
 // what was asked for; and the copies that one look is made of.
 //
-// The same walk runs twice. While the target is held (`held` is true) it goes over `memory` to touch, wave
-// by wave, all that can change; after the release it goes over the pages that were kept, and gives the facts.
-// So nothing that was fetched is missed, and no reader has two forms.
+// The same walk runs three times. Before the stop it goes over the running target, so that all that it asks
+// for can be read at once (rehearsal.h). While the target is held (`held` is true, as before the stop) it
+// goes over `memory` to touch, wave by wave and for those threads alone that have moved, all that can change;
+// after the release it goes over the pages that were kept, and gives the facts. So nothing that was fetched
+// is missed, and no reader has two forms.
 //
 // A reader of one noun gives python_reader.cpp two functions, each over the whole runtime so that it works in
 // waves over all threads:

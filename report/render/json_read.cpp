@@ -44,6 +44,13 @@ bool within_bounds(std::string_view text) {
   return true;
 }
 
+template <typename T>
+constexpr bool may_be_left_out = false;
+template <typename T>
+constexpr bool may_be_left_out<std::optional<T>> = true;
+template <typename T>
+constexpr bool may_be_left_out<std::vector<T>> = true;
+
 // Thrown to leave the nested visits at the first field that is wrong; never leaves this file.
 struct WrongField {
   std::string path;
@@ -61,7 +68,11 @@ class Reader {
   template <typename T>
   void operator()(std::string_view name, T& value) {
     const auto found = object_.find(name);
-    if (found == object_.end()) throw WrongField{std::string(name), "is missing"};
+    if (found == object_.end()) {
+      // A field that a later release added, of a dump by an earlier one: it is null, or a list of nothing.
+      if constexpr (may_be_left_out<T>) return;
+      throw WrongField{std::string(name), "is missing"};
+    }
     try {
       get(*found, value);
     } catch (WrongField& wrong) {

@@ -23,8 +23,8 @@ WAITING = {"waitid", "futex", "restart_syscall", "sched_yield", "nanosleep", "cl
 MEMORY = {"brk", "mmap", "munmap", "mremap", "mprotect", "madvise"}
 
 # (at all, for each thread)
-CEILING = (1500, 22)
-HELD_CEILING = (150, 3.7)
+CEILING = (1000, 15)
+HELD_CEILING = (40, 3.1)
 
 
 def counted(counter):

@@ -70,6 +70,17 @@ TEST(Json, AcceptsFieldsAndWordsItDoesNotKnow) {
   EXPECT_EQ(document->processes[0].threads[0].wait->kind, "a-new-kind");
 }
 
+TEST(Json, ReadsADumpOfAnEarlierReleaseThatLacksAField) {
+  std::string text = render_json(small_document());
+  text = replaced(text, "\"suspended\": null, ", "");
+  text = replaced(text, "\"looks\": [], ", "");
+  const auto document = parse_json(text);
+  ASSERT_TRUE(document.ok()) << document.error().message;
+  EXPECT_FALSE(document->processes[0].threads[0].suspended);
+  // What cannot be null was there from the first.
+  EXPECT_FALSE(parse_json(replaced(text, "\"status\": \"blocked\", ", "")).ok());
+}
+
 TEST(Json, RefusesWhatIsNoDump) {
   const std::string good = render_json(small_document());
   for (const std::string& text : {std::string(),
