@@ -34,6 +34,8 @@ def judge(frames, truth):
     short = {name.rsplit(".", 1)[-1]: name for name in truth["lines"]}
     calls = set(map(tuple, truth["calls"]))
     agree = disagree = garbage = unread = 0
+    if not frames:  # of a thread that is only just starting
+        return 0, 0, 0, 0
     for frame, caller in zip(frames, [*frames[1:], None], strict=True):
         name = qualified(frame)
         if name is None or frame["file"] is None:
