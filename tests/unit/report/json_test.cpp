@@ -72,13 +72,13 @@ TEST(Json, AcceptsFieldsAndWordsItDoesNotKnow) {
 
 TEST(Json, ReadsADumpOfAnEarlierReleaseThatLacksAField) {
   std::string text = render_json(small_document());
-  text = replaced(text, "\"suspended\": null, ", "");
-  text = replaced(text, "\"looks\": [], ", "");
+  text = replaced(text, "\"attachment\": null,", "");
+  text = replaced(text, "\"looks\": [],", "");
   const auto document = parse_json(text);
   ASSERT_TRUE(document.ok()) << document.error().message;
-  EXPECT_FALSE(document->processes[0].threads[0].suspended);
+  EXPECT_FALSE(document->processes[0].threads[0].attachment);
   // What cannot be null was there from the first.
-  EXPECT_FALSE(parse_json(replaced(text, "\"status\": \"blocked\", ", "")).ok());
+  EXPECT_FALSE(parse_json(replaced(text, "\"status\": \"blocked\",", "")).ok());
 }
 
 TEST(Json, RefusesWhatIsNoDump) {
