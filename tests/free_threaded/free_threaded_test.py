@@ -29,9 +29,7 @@ TRIES = 20
 
 
 def free_threaded():
-    wanted = os.environ.get("PYTHREADS_TEST_INTERPRETERS")
-    found = [each for each in interpreters.find_interpreters() if each["free_threaded"]]
-    return [each for each in found if not wanted or each["name"] in wanted.split(",")]
+    return interpreters.asked_for([each for each in interpreters.find_interpreters() if each["free_threaded"]])
 
 
 def headers_of(interpreter):

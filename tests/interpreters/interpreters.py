@@ -141,6 +141,12 @@ def built_interpreters():
     return found
 
 
+def asked_for(found):
+    """Those that PYTHREADS_TEST_INTERPRETERS names; all without it."""
+    wanted = os.environ.get("PYTHREADS_TEST_INTERPRETERS")
+    return [each for each in found if not wanted or each["name"] in wanted.split(",")]
+
+
 def for_scenarios(found):
     """Without those whose builds have not all modules that scenarios import: ctypes, expat. Says so."""
     small = [each["name"] for each in found if each.get("small")]

@@ -6,7 +6,6 @@ An own GIL there is from 3.12 on, concurrent.interpreters and InterpreterPoolExe
 """
 
 import functools
-import os
 import pathlib
 import sys
 import time
@@ -25,9 +24,7 @@ LOOKS = 20
 
 
 def since(minor, what):
-    found = interpreters.for_scenarios(interpreters.find_interpreters())
-    wanted = os.environ.get("PYTHREADS_TEST_INTERPRETERS")
-    found = [each for each in found if not wanted or each["name"] in wanted.split(",")]
+    found = interpreters.asked_for(interpreters.for_scenarios(interpreters.find_interpreters()))
     chosen = [each for each in found if interpreters.minor_of(each["version"]) >= minor]
     left_out = [each["name"] for each in found if each not in chosen]
     if left_out:

@@ -7,7 +7,6 @@ states of one thread, one left behind by its thread. C code is compiled here and
 
 import atexit
 import json
-import os
 import pathlib
 import select
 import shutil
@@ -31,12 +30,10 @@ atexit.register(shutil.rmtree, BUILT, ignore_errors=True)
 
 
 def chosen():
-    wanted = os.environ.get("PYTHREADS_TEST_INTERPRETERS")
     # _xxsubinterpreters came with 3.8.
     found = interpreters.for_scenarios(interpreters.find_interpreters())
     print("not on 3.6 and 3.7, which have no _xxsubinterpreters")
-    found = [each for each in found if interpreters.minor_of(each["version"]) >= (3, 8)]
-    return [each for each in found if not wanted or each["name"] in wanted.split(",")]
+    return interpreters.asked_for([each for each in found if interpreters.minor_of(each["version"]) >= (3, 8)])
 
 
 def compiled(name, *options):
