@@ -196,13 +196,15 @@ std::vector<std::byte> heads_of_thread_tables(Reading& reading, const RuntimeCop
   for (const InterpreterCopy& interpreter : copy.interpreters) {
     const Result<Address> threading = find_threading(layout, reading.memory, interpreter);
     if (!threading || threading->is_null()) continue;
-    const Result<Address> active = find_table(reading, *threading, "_active");
-    if (!active) continue;
-    // Behind its reference count, which changes with each look at it.
-    append(*active + static_cast<std::uint64_t>(layout.dict.ma_used.offset), dict_head_bytes);
-    const Result<Address> keys =
-        reading.memory.read_address(*active + static_cast<std::uint64_t>(layout.dict.ma_keys.offset));
-    if (keys) append(*keys, keys_head_bytes);
+    for (const std::string_view name : {"_active", "_limbo"}) {
+      const Result<Address> table = find_table(reading, *threading, name);
+      if (!table) continue;
+      // Behind its reference count, which changes with each look at it.
+      append(*table + static_cast<std::uint64_t>(layout.dict.ma_used.offset), dict_head_bytes);
+      const Result<Address> keys =
+          reading.memory.read_address(*table + static_cast<std::uint64_t>(layout.dict.ma_keys.offset));
+      if (keys) append(*keys, keys_head_bytes);
+    }
   }
   return heads;
 }

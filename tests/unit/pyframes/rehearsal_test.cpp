@@ -126,17 +126,23 @@ TEST_P(RehearsalTest, AThreadCameSince) {
   EXPECT_EQ(moved(rehearsal), 1u);
 }
 
-TEST_P(RehearsalTest, AThreadOfThreadingCameOrWent) {
+TEST_P(RehearsalTest, AThreadOfThreadingCameOrWentOrIsBeingStarted) {
   const Address active = heap.dict({{heap.integer(0x1000), heap.str("one")}});
+  const Address limbo = heap.dict({});
+  const Address variables = heap.dict({{heap.str("_active"), active}, {heap.str("_limbo"), limbo}});
   heap.set(interpreter, layout.interpreter.modules,
-           heap.dict({{heap.str("threading"), heap.module(heap.dict({{heap.str("_active"), active}}))}}));
+           heap.dict({{heap.str("threading"), heap.module(variables)}}));
   const Rehearsal rehearsal = rehearse();
   Reading held = reading();
   const RuntimeCopy copy = copy_interpreters(held);
   EXPECT_TRUE(rehearsal.knows_names(held, copy));
   const auto used = static_cast<std::uint64_t>(layout.dict.ma_used.offset);
-  heap.memory().put(active + used, std::uint64_t{2});
-  EXPECT_FALSE(rehearsal.knows_names(held, copy));
+  for (const auto& [table, before] : {std::pair(active, 1), std::pair(limbo, 0)}) {
+    heap.memory().put(table + used, static_cast<std::uint64_t>(before + 1));
+    EXPECT_FALSE(rehearsal.knows_names(held, copy));
+    heap.memory().put(table + used, static_cast<std::uint64_t>(before));
+    EXPECT_TRUE(rehearsal.knows_names(held, copy));
+  }
 }
 
 TEST_P(RehearsalTest, AWaitForALockThatNobodyWaitedForIsNews) {
