@@ -71,13 +71,8 @@ std::optional<double> ends_in_ms(const KernelWait& wait, Memory& memory, const S
 
 // Empty for anonymous memory and for what the kernel names in brackets.
 std::string file_of(const std::vector<Mapping>& mappings, Address word) {
-  const auto after =
-      std::upper_bound(mappings.begin(), mappings.end(), word,
-                       [](Address address, const Mapping& mapping) { return address < mapping.range.begin; });
-  if (after == mappings.begin()) return {};
-  const Mapping& mapping = *(after - 1);
-  if (!mapping.range.contains(word) || mapping.path.empty() || mapping.path[0] != '/') return {};
-  return mapping.path;
+  const Mapping* mapping = find_mapping(mappings, word);
+  return mapping != nullptr && mapping->path.starts_with('/') ? mapping->path : "";
 }
 
 // Without the bytes around them where nobody knows what these would mean.

@@ -20,18 +20,6 @@ constexpr std::uint64_t least_stack = 16 * 1024;
 // Where a sleeper's stack ends is not known exactly: it may be in one mapping with others.
 constexpr std::uint64_t most_of_sleeper = 64 * 1024;
 
-}  // namespace
-
-const Mapping* find_mapping(const std::vector<Mapping>& mappings, Address at) {
-  auto next = std::upper_bound(mappings.begin(), mappings.end(), at,
-                               [](Address address, const Mapping& m) { return address < m.range.begin; });
-  if (next == mappings.begin()) return nullptr;
-  --next;
-  return next->range.contains(at) ? &*next : nullptr;
-}
-
-namespace {
-
 // glibc and musl put a thread's control block, which pthread_self() is, above its stack in the same mapping.
 // What follows it may be the next thread's guard pages and stack: from glibc 2.42 on they are one mapping.
 Address stack_end(const Mapping& mapping, const Registers& registers) {

@@ -21,9 +21,6 @@ void copy_stacks(std::uint64_t stack_bytes, const PageCache& pages, Target& targ
 // The same of a running target: of the threads that sleep, as far as their files tell.
 void copy_sleepers_stacks(std::uint64_t stack_bytes, Target& target);
 
-// The mapping that an address lies in; null: none.
-const Mapping* find_mapping(const std::vector<Mapping>& mappings, Address at);
-
 // Which call each thread was in: by its registers where it was held, else as its file said before. Registers
 // win where the two disagree: they are of the stop, the file is of some time before. What the stop cut short
 // is added to the report.

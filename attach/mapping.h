@@ -1,8 +1,10 @@
 // One line of /proc/PID/maps (proc(5)).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "attach/address.h"
 
@@ -20,5 +22,14 @@ struct Mapping {
   std::string path;      // as the target sees it, unescaped; "[heap]", "[stack]", "[vdso]" or empty
   bool deleted = false;  // the file's name is gone (" (deleted)" is cut off `path`)
 };
+
+// The mapping that holds the address, of a list in the order of the addresses; null: none does.
+inline const Mapping* find_mapping(const std::vector<Mapping>& mappings, Address at) {
+  auto next = std::upper_bound(mappings.begin(), mappings.end(), at,
+                               [](Address address, const Mapping& m) { return address < m.range.begin; });
+  if (next == mappings.begin()) return nullptr;
+  --next;
+  return next->range.contains(at) ? &*next : nullptr;
+}
 
 }  // namespace pythreads::attach

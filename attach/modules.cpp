@@ -51,21 +51,12 @@ bool fits(const Elf64_Phdr& segment) {
          segment.p_offset < address_space && segment.p_filesz <= segment.p_memsz;
 }
 
-const Mapping* mapping_at(const std::vector<Mapping>& mappings, std::uint64_t at) {
-  auto after =
-      std::upper_bound(mappings.begin(), mappings.end(), at,
-                       [](std::uint64_t wanted, const Mapping& m) { return wanted < m.range.begin.value; });
-  if (after == mappings.begin()) return nullptr;
-  const Mapping& found = *std::prev(after);
-  return found.range.contains(Address(at)) ? &found : nullptr;
-}
-
 // Whether the segment lies where the header says. Another file's or no file's bytes there are believed: text
 // moved to huge pages has no file any more.
 bool is_loaded(const Elf64_Phdr& segment, std::uint64_t bias, const Mapping& first,
                const std::vector<Mapping>& mappings) {
   std::uint64_t at = page_down(bias + segment.p_vaddr);
-  const Mapping* found = mapping_at(mappings, at);
+  const Mapping* found = find_mapping(mappings, Address(at));
   if (!found) return false;
   if ((segment.p_flags & PF_X) && !found->executable) return false;
   if (!is_file(*found) || file_key(*found) != file_key(first)) return true;
@@ -142,7 +133,7 @@ std::optional<Module> read_module(const Mapping& first, const std::vector<Mappin
   for (const Elf64_Phdr& segment : segments) {
     if (segment.p_type != PT_LOAD || segment.p_memsz == 0) continue;
     if (!fits(segment) || !is_loaded(segment, module.bias, first, mappings)) return std::nullopt;
-    const Mapping* found = mapping_at(mappings, page_down(module.bias + segment.p_vaddr));
+    const Mapping* found = find_mapping(mappings, Address(page_down(module.bias + segment.p_vaddr)));
     if (segment.p_flags & PF_X) {
       code = found;
     } else if (segment.p_flags & PF_W) {

@@ -81,14 +81,17 @@ std::span<std::byte> PageCache::allocate(std::size_t size) {
   return bytes;
 }
 
-const PageCache::Slot* PageCache::find_page(std::uint64_t page) const {
+// Where the page's slot is, or would be: a free one.
+std::size_t PageCache::place_of(std::uint64_t page) const {
   const std::size_t mask = slots_.size() - 1;
-  for (std::size_t at = static_cast<std::size_t>(page * 0x9e3779b97f4a7c15ull >> 20) & mask;;
-       at = (at + 1) & mask) {
-    const Slot& slot = slots_[at];
-    if (slot.key == page + 1) return &slot;
-    if (slot.key == 0) return nullptr;
-  }
+  std::size_t at = static_cast<std::size_t>(page * 0x9e3779b97f4a7c15ull >> 20) & mask;
+  while (slots_[at].key != 0 && slots_[at].key != page + 1) at = (at + 1) & mask;
+  return at;
+}
+
+const PageCache::Slot* PageCache::find_page(std::uint64_t page) const {
+  const Slot& slot = slots_[place_of(page)];
+  return slot.key == 0 ? nullptr : &slot;
 }
 
 PageCache::Slot& PageCache::slot_of(std::uint64_t page) {
@@ -99,14 +102,12 @@ PageCache::Slot& PageCache::slot_of(std::uint64_t page) {
       if (slot.key != 0) slot_of(slot.key - 1) = slot;
     }
   }
-  const std::size_t mask = slots_.size() - 1;
-  std::size_t at = static_cast<std::size_t>(page * 0x9e3779b97f4a7c15ull >> 20) & mask;
-  while (slots_[at].key != 0 && slots_[at].key != page + 1) at = (at + 1) & mask;
-  if (slots_[at].key == 0) {
-    slots_[at].key = page + 1;
+  Slot& slot = slots_[place_of(page)];
+  if (slot.key == 0) {
+    slot.key = page + 1;
     ++used_slots_;
   }
-  return slots_[at];
+  return slot;
 }
 
 // A range that crosses no page's end is a part of its page.
@@ -131,14 +132,17 @@ void PageCache::put_extent(const Piece& piece) {
   if (piece.got > 0) extents_.emplace(piece.from.value, Extent{piece.got, piece.into.data()});
 }
 
+void PageCache::put_expected(const Piece& piece) {
+  is_part(piece) ? put_part(piece) : put_extent(piece);
+}
+
 void PageCache::note(Address from, std::uint64_t size) {
   if (notes_ == Notes::none || size == 0 || size > max_range || from + size < from) return;
   const std::uint64_t end = from.value + size;
   for (std::uint64_t at = from.value; at < end;) {
     const std::uint64_t first = page_of(at) * page_bytes;
     const std::uint64_t stop = std::min(end, first + page_bytes);
-    if (const Slot* found = find_page(page_of(at))) {
-      Slot& slot = slot_of(found->key - 1);
+    if (Slot& slot = slots_[place_of(page_of(at))]; slot.key != 0) {
       slot.asked_begin = static_cast<std::uint16_t>(std::min<std::uint64_t>(slot.asked_begin, at - first));
       slot.asked_end = static_cast<std::uint16_t>(std::max<std::uint64_t>(slot.asked_end, stop - first));
     }
@@ -193,11 +197,7 @@ void PageCache::expect(std::span<const Range> ranges) {
 }
 
 void PageCache::fetch_expected() {
-  if (expected_.empty() || is_closed()) return;
-  source_->read_pieces(expected_);
-  const std::lock_guard lock(closing_);
-  if (is_closed()) return;
-  for (const Piece& piece : expected_) is_part(piece) ? put_part(piece) : put_extent(piece);
+  fetch(expected_, &PageCache::put_expected);
   expected_.clear();
 }
 

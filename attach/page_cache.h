@@ -73,11 +73,13 @@ class PageCache : public Memory {
 
   std::size_t read_some(Address from, std::span<std::byte> into) override;
   std::span<const std::byte> find(Address at, bool& known_unreadable) const;
+  std::size_t place_of(std::uint64_t page) const;
   const Slot* find_page(std::uint64_t page) const;
   Slot& slot_of(std::uint64_t page);
   static bool is_part(const Piece& piece);
   void put_part(const Piece& piece);
   void put_extent(const Piece& piece);
+  void put_expected(const Piece& piece);
   void note(Address from, std::uint64_t size);
   std::span<std::byte> allocate(std::size_t size);
   void add_long(Range range, std::vector<Piece>& pieces);

@@ -41,12 +41,8 @@ bool ends_with(const RuntimeLayout& layout, Memory& memory, Address head, Addres
 }
 
 bool InterpreterLists::is_writable(std::uint64_t address) const {
-  const auto after =
-      std::upper_bound(target_.mappings.begin(), target_.mappings.end(), address,
-                       [](std::uint64_t at, const Mapping& m) { return at < m.range.begin.value; });
-  if (after == target_.mappings.begin()) return false;
-  const Mapping& mapping = *std::prev(after);
-  return mapping.range.contains(Address(address)) && mapping.readable && mapping.writable;
+  const Mapping* mapping = attach::find_mapping(target_.mappings, Address(address));
+  return mapping != nullptr && mapping->readable && mapping->writable;
 }
 
 bool InterpreterLists::may_be_one(std::span<const std::byte> bytes) const {

@@ -5,10 +5,9 @@
 // than itself, or the oldest of its minor version. What changed between two builds that were read, and is
 // known by the sources alone, has rows of its own. Debug builds (Py_DEBUG) differ from release builds only in
 // the tails of PyInterpreterState and _PyRuntimeState; where no debug build was read, the release's table
-// stands. A free-threaded
-// build never takes the table of one with the GIL: its objects have a longer head. Nor does one whose objects
-// are linked (Py_TRACE_REFS; to 3.7 every debug build) take that of one whose are not: each table to 3.12
-// gives another for it, by one rule (layouts/linked_objects.h).
+// stands. A free-threaded build never takes the table of one with the GIL: its objects have a longer head.
+// Nor does one whose objects are linked (Py_TRACE_REFS; to 3.7 every debug build) take that of one whose are
+// not: each table to 3.12 gives another for it, by one rule (layouts/linked_objects.h).
 //
 // The tables are constants; nobody owns them. Include/internal/ at the tag that each table's `source` names.
 #pragma once

@@ -402,14 +402,10 @@ class LockSearch {
   // Objects lie in memory that can be written; most words of a C stack don't lead there.
   bool may_be_object(Address at) {
     if (last_mapping_ != nullptr && last_mapping_->range.contains(at)) return true;
-    const std::vector<attach::Mapping>& mappings = reading_.target.mappings;
-    const auto after = std::upper_bound(
-        mappings.begin(), mappings.end(), at,
-        [](Address address, const attach::Mapping& mapping) { return address < mapping.range.begin; });
-    if (after == mappings.begin()) return mappings.empty();
-    const attach::Mapping& mapping = *(after - 1);
-    if (!mapping.range.contains(at) || !mapping.readable || !mapping.writable) return false;
-    last_mapping_ = &mapping;
+    if (reading_.target.mappings.empty()) return true;
+    const attach::Mapping* mapping = attach::find_mapping(reading_.target.mappings, at);
+    if (mapping == nullptr || !mapping->readable || !mapping->writable) return false;
+    last_mapping_ = mapping;
     return true;
   }
 

@@ -1,8 +1,8 @@
 // What a table becomes where CPython was built with Py_TRACE_REFS: every object begins with two pointers
-// more,
-// `_ob_next` and `_ob_prev`, which link all that live (_PyObject_HEAD_EXTRA of Include/object.h, v3.6.15 to
-// v3.12.14). Py_DEBUG meant it to 3.7 (bpo-36465); from 3.8 on it is `configure --with-trace-refs`; from 3.13
-// on the objects are kept in a table of their own, and heads are as everywhere (gh-108634).
+// more, `_ob_next` and `_ob_prev`, which link all that live (_PyObject_HEAD_EXTRA of Include/object.h,
+// v3.6.15 to v3.12.14). Py_DEBUG meant it to 3.7 (bpo-36465); from 3.8 on it is `configure
+// --with-trace-refs`; from 3.13 on the objects are kept in a table of their own, and heads are as everywhere
+// (gh-108634).
 //
 // So the fields of all structs that are objects move by as much, and no other does: tables, entries, frames
 // of 3.11 on, thread states and interpreters begin with no head. That each member of a group is named here is
