@@ -31,7 +31,7 @@ struct Golden {
 
 report::DocumentSource source() {
   report::DocumentSource source;
-  source.tool_version = "0.1.0";
+  source.tool_version = "9.8.7";
   source.host = {"host-1", "6.1.0-18-amd64", "x86_64", "00000000-1111-2222-3333-444444444444"};
   source.captured_at = std::chrono::system_clock::time_point(std::chrono::milliseconds(1767323045678));
   source.duration_ms = 17.25;
