@@ -8,8 +8,6 @@
 #include <cstdio>
 #include <system_error>
 
-#include "attach/scoped_fd.h"
-
 namespace pythreads::cli {
 namespace {
 
@@ -29,23 +27,42 @@ attach::Result<void> write_all(int fd, std::string_view text, const std::string&
 
 }  // namespace
 
+Output::Output(const std::string& path) : path_(path) {
+  if (path_.empty()) return;
+  unfinished_ = path_ + "." + std::to_string(::getpid()) + ".part";
+  file_ = attach::ScopedFd(
+      ::open(unfinished_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR));
+  if (!file_.is_open()) done_ = output_error(unfinished_ + " could not be made", errno);
+}
+
+Output::~Output() {
+  if (file_.is_open()) ::unlink(unfinished_.c_str());
+}
+
+void Output::write(std::string_view text) {
+  if (!done_) return;
+  done_ = path_.empty() ? write_all(STDOUT_FILENO, text, "standard output")
+                        : write_all(file_.get(), text, unfinished_);
+}
+
+attach::Result<void> Output::finish() {
+  if (path_.empty() || !done_) return done_;
+  if (::fsync(file_.get()) != 0 && errno != EINVAL) return output_error(unfinished_, errno);
+  if (::rename(unfinished_.c_str(), path_.c_str()) != 0) {
+    return output_error(path_ + " could not be replaced", errno);
+  }
+  file_ = attach::ScopedFd();
+  return {};
+}
+
 attach::Result<void> write_standard_output(std::string_view text) {
-  return write_all(STDOUT_FILENO, text, "standard output");
+  return write_file({}, text);
 }
 
 attach::Result<void> write_file(const std::string& path, std::string_view text) {
-  const std::string unfinished = path + "." + std::to_string(::getpid()) + ".part";
-  attach::ScopedFd fd(
-      ::open(unfinished.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR));
-  if (!fd.is_open()) return output_error(unfinished + " could not be made", errno);
-
-  attach::Result<void> done = write_all(fd.get(), text, unfinished);
-  if (done && ::fsync(fd.get()) != 0 && errno != EINVAL) done = output_error(unfinished, errno);
-  if (done && ::rename(unfinished.c_str(), path.c_str()) != 0) {
-    done = output_error(path + " could not be replaced", errno);
-  }
-  if (!done) ::unlink(unfinished.c_str());
-  return done;
+  Output output(path);
+  output.write(text);
+  return output.finish();
 }
 
 attach::Result<std::string> read_input(const std::string& path, std::size_t limit) {

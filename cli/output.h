@@ -5,14 +5,33 @@
 #include <string_view>
 
 #include "attach/result.h"
+#include "attach/scoped_fd.h"
 
 namespace pythreads::cli {
 
-// All of it, or ErrorCode::output_failed. A closed pipe is an error like any other: SIGPIPE is ignored.
-attach::Result<void> write_standard_output(std::string_view text);
+// Written piece by piece. A file is a new one beside `path` (0600, O_EXCL), renamed over it by `finish`; a
+// link at `path` is replaced, never followed. A closed pipe is an error like any other: SIGPIPE is ignored.
+class Output {
+ public:
+  // An empty path: standard output.
+  explicit Output(const std::string& path);
+  // An unfinished file goes away.
+  ~Output();
+  Output(const Output&) = delete;
+  Output& operator=(const Output&) = delete;
 
-// Into a new file beside it (0600, O_EXCL), renamed over `path` at the end; a link at `path` is replaced,
-// never followed.
+  // After a failure nothing more is written.
+  void write(std::string_view text);
+  // All of it was written and the file is in its place, or ErrorCode::output_failed.
+  attach::Result<void> finish();
+
+ private:
+  std::string path_, unfinished_;  // empty: standard output
+  attach::ScopedFd file_;
+  attach::Result<void> done_;
+};
+
+attach::Result<void> write_standard_output(std::string_view text);
 attach::Result<void> write_file(const std::string& path, std::string_view text);
 
 // At most `limit` bytes of a file, or of standard input for "-".

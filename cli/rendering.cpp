@@ -26,7 +26,7 @@ bool wants_color(const Options& options) {
 }  // namespace
 
 attach::Result<void> print_lines(const std::string& text, const Options& options) {
-  return options.output.empty() ? write_standard_output(text) : write_file(options.output, text);
+  return write_file(options.output, text);
 }
 
 attach::Result<void> print_document(const report::Document& document, const Options& options) {
@@ -37,19 +37,27 @@ attach::Result<void> print_document(const report::Document& document, const Opti
                             .full = options.full,
                             .group = options.group,
                             .only_blocked = options.only_blocked};
+  Output output(options.output);
+  const report::Sink sink = [&output](std::string_view piece) { output.write(piece); };
   switch (options.format) {
     case Format::json:
-      return print_lines(report::render_json(document), options);
+      report::write_json(document, sink);
+      return output.finish();
     case Format::dot:
-      return print_lines(report::render_dot(document), options);
+      sink(report::render_dot(document));
+      return output.finish();
     case Format::mermaid:
-      return print_lines(report::render_mermaid(document), options);
+      sink(report::render_mermaid(document));
+      return output.finish();
     case Format::text:
       break;
   }
-  const bool graph = options.graph || options.command == Command::graph;
-  return print_lines(
-      graph ? report::render_graph_text(document, style) : report::render_text(document, style), options);
+  if (options.graph || options.command == Command::graph) {
+    sink(report::render_graph_text(document, style));
+  } else {
+    report::write_text(document, style, sink);
+  }
+  return output.finish();
 }
 
 }  // namespace pythreads::cli

@@ -6,11 +6,13 @@
 
 #include "attach/result.h"
 #include "report/document.h"
+#include "report/render/sink.h"
 
 namespace pythreads::report {
 
 // One object and a final newline. Short objects (frames, edges, evidence) stand on one line each, so that a
 // person can read it and diff(1) says something.
+void write_json(const Document& document, const Sink& sink);
 std::string render_json(const Document& document);
 
 // `text` comes from a file that anybody may have written: its size, its depth and the number of its values

@@ -18,7 +18,13 @@ namespace doc = document;
 
 class Writer {
  public:
-  std::string take() { return std::move(out_); }
+  explicit Writer(const Sink& sink) : sink_(sink) { out_.reserve(piece_size); }
+
+  void finish() {
+    out_ += '\n';
+    sink_(out_);
+    out_.clear();
+  }
 
   template <typename T>
   void object(const T& from) {
@@ -54,6 +60,10 @@ class Writer {
 
  private:
   void new_line() {
+    if (out_.size() >= piece_size) {
+      sink_(out_);
+      out_.clear();
+    }
     out_ += '\n';
     out_.append(depth_, ' ');
   }
@@ -157,7 +167,8 @@ class Writer {
   requires requires(Writer& writer, const T& each) { fields(writer, each); }
   void put(const T& each) { object(each); }
 
-  std::string out_;
+  const Sink& sink_;
+  std::string out_;  // not yet given to it
   std::size_t depth_ = 0;
   bool first_ = true;
   bool inline_ = false;
@@ -165,10 +176,16 @@ class Writer {
 
 }  // namespace
 
-std::string render_json(const Document& document) {
-  Writer writer;
+void write_json(const Document& document, const Sink& sink) {
+  Writer writer(sink);
   writer.object(document);
-  return writer.take() + '\n';
+  writer.finish();
+}
+
+std::string render_json(const Document& document) {
+  std::string text;
+  write_json(document, [&](std::string_view piece) { text += piece; });
+  return text;
 }
 
 }  // namespace pythreads::report

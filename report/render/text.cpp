@@ -110,8 +110,8 @@ void add_errors(const Document& document, TextLines& lines) {
 
 }  // namespace
 
-std::string render_text(const Document& document, const Style& style) {
-  TextLines lines(style);
+void write_text(const Document& document, const Style& style, const Sink& sink) {
+  TextLines lines(style, sink);
   const DocumentIndex index(document);
   add_verdict(document, index, lines);
   for (const doc::Process& process : document.processes) {
@@ -121,7 +121,13 @@ std::string render_text(const Document& document, const Style& style) {
     add_threads(document, process, index, lines);
   }
   add_errors(document, lines);
-  return lines.take();
+  lines.flush();
+}
+
+std::string render_text(const Document& document, const Style& style) {
+  std::string text;
+  write_text(document, style, [&](std::string_view piece) { text += piece; });
+  return text;
 }
 
 }  // namespace pythreads::report

@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "report/document.h"
+#include "report/render/sink.h"
 
 namespace pythreads::report {
 
@@ -24,6 +25,7 @@ struct Style {
   bool only_blocked = false;  // only threads that can't go on by themselves
 };
 
+void write_text(const Document& document, const Style& style, const Sink& sink);
 std::string render_text(const Document& document, const Style& style);
 
 // Text as it is safe on a terminal: control characters, line separators and characters that turn the

@@ -89,6 +89,12 @@ void TextLines::add(std::string_view line, Tint tint) {
   }
   if (tinted) text_ += "\x1b[0m";
   text_ += '\n';
+  if (sink_ != nullptr && text_.size() >= piece_size) flush();
+}
+
+void TextLines::flush() {
+  (*sink_)(text_);
+  text_.clear();
 }
 
 void TextLines::add_blank() {

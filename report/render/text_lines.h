@@ -1,5 +1,6 @@
 // The text as it grows: whole lines, each escaped as it is added, so that nothing of the target's reaches a
-// terminal as a command. And the words in which the parts of the text speak of threads and locks.
+// terminal as a command; what has grown large goes on to the sink. And the words in which the parts of the
+// text speak of threads and locks.
 #pragma once
 
 #include <map>
@@ -18,18 +19,22 @@ enum class Tint { none, bold, dim, red, yellow, green };
 class TextLines {
  public:
   explicit TextLines(const Style& style) : style_(style) {}
+  TextLines(const Style& style, const Sink& sink) : style_(style), sink_(&sink) {}
 
   void add(std::string_view line, Tint tint = Tint::none);
   void add_blank();
   // As it is: lines that another TextLines has made.
   void add_lines(std::string_view lines) { text_ += lines; }
+  // What is left, to the sink. REQUIRES: it has one.
+  void flush();
 
   const Style& style() const { return style_; }
-  const std::string& text() const { return text_; }
+  // REQUIRES: it has no sink.
   std::string take() { return std::move(text_); }
 
  private:
   const Style& style_;
+  const Sink* sink_ = nullptr;
   std::string text_;
 };
 

@@ -50,6 +50,23 @@ class ThreadText {
     return text;
   }
 
+  // Threads of equal text have equal likenesses, and few others have.
+  std::size_t likeness() const {
+    std::size_t mixed = 0;
+    const auto mix = [&mixed](auto number) {
+      mixed = (mixed ^ static_cast<std::size_t>(number)) * 0x9E3779B97F4A7C15U;
+      mixed ^= mixed >> 32U;
+    };
+    std::size_t shown = 0;
+    for (const doc::Frame& frame : thread_.frames) {
+      if (!is_shown(frame)) continue;
+      if (++shown > frames_shown / 2) break;
+      mix(frame.line.value_or(0));
+      if (frame.kind == "native" && frame.address) mix(frame.address->value);
+    }
+    return mixed;
+  }
+
   std::string body() {
     add_thread_facts();
     add_frames();
@@ -315,7 +332,7 @@ class ThreadText {
 
 struct Group {
   std::vector<const doc::Thread*> threads;
-  std::string traits, body;
+  std::string traits, body;  // of the first; the body is empty where no other thread can be equal
 };
 
 // Those of the causes first, in their order, then those stuck behind, then the others.
@@ -345,14 +362,14 @@ std::vector<const doc::Thread*> ordered_threads(const Document& document, const 
   return ordered;
 }
 
-void add_group(const Group& group, TextLines& lines) {
+void add_group(const Group& group, const std::string& body, TextLines& lines) {
   std::string header = ThreadText::identity(*group.threads.front()) + group.traits;
   if (group.threads.size() > 1) {
     header += ", and " + std::to_string(group.threads.size() - 1) + " more with the same stack";
   }
   lines.add_blank();
   lines.add(header + " (most recent call first):", Tint::bold);
-  lines.add_lines(group.body);
+  lines.add_lines(body);
   if (group.threads.size() == 1) return;
   std::string names = "    - same stack:";
   for (std::size_t i = 1; i < group.threads.size() && i <= names_shown; ++i) {
@@ -388,8 +405,16 @@ void add_threads(const Document& document, const doc::Process& process, const Do
   const std::vector<const doc::Thread*> threads = ordered_threads(document, process, in_causes);
   const bool grouping = !style.full && (style.group || threads.size() >= group_from);
 
+  const auto text_of = [&](const doc::Thread& thread) { return ThreadText(process, thread, index, style); };
+  // How many of each likeness: where each of a thousand stacks is its own, no text is kept to be compared.
+  std::vector<std::size_t> likenesses(threads.size());
+  std::unordered_map<std::size_t, std::size_t> alike;
+  for (std::size_t i = in_causes; grouping && i < threads.size(); ++i) {
+    likenesses[i] = text_of(*threads[i]).likeness();
+    ++alike[likenesses[i]];
+  }
   std::vector<Group> groups;
-  std::unordered_map<std::string, std::size_t> known;
+  std::unordered_multimap<std::size_t, std::size_t> known;  // by likeness
   std::vector<const doc::Thread*> native;
   for (std::size_t i = 0; i < threads.size(); ++i) {
     const doc::Thread& thread = *threads[i];
@@ -398,18 +423,24 @@ void add_threads(const Document& document, const doc::Process& process, const Do
       native.push_back(&thread);
       continue;
     }
-    ThreadText text(process, thread, index, style);
-    Group group{{&thread}, text.traits(), text.body()};
-    if (grouping && i >= in_causes) {
-      const auto [found, added] = known.try_emplace(group.traits + '\n' + group.body, groups.size());
-      if (!added) {
+    Group group{{&thread}, text_of(thread).traits(), {}};
+    if (grouping && i >= in_causes && alike[likenesses[i]] > 1) {
+      group.body = text_of(thread).body();
+      const auto [begin, end] = known.equal_range(likenesses[i]);
+      const auto found = std::find_if(begin, end, [&](const auto& each) {
+        return groups[each.second].traits == group.traits && groups[each.second].body == group.body;
+      });
+      if (found != end) {
         groups[found->second].threads.push_back(&thread);
         continue;
       }
+      known.emplace(likenesses[i], groups.size());
     }
     groups.push_back(std::move(group));
   }
-  for (const Group& group : groups) add_group(group, lines);
+  for (const Group& group : groups) {
+    add_group(group, group.body.empty() ? text_of(*group.threads.front()).body() : group.body, lines);
+  }
   add_native_threads(native, lines);
 }
 

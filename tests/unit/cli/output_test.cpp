@@ -48,6 +48,22 @@ TEST_F(OutputFile, LeavesNothingBehindWhenItFails) {
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_), {}), 1);
 }
 
+TEST_F(OutputFile, IsThereOnlyWhenItIsFinished) {
+  {
+    Output output(at("dump"));
+    output.write("one ");
+    output.write("two");
+    EXPECT_FALSE(std::filesystem::exists(at("dump")));
+    ASSERT_TRUE(output.finish().ok());
+    EXPECT_EQ(*read_input(at("dump"), 100), "one two");
+  }
+  {
+    Output output(at("other"));
+    output.write("given up");
+  }
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_), {}), 1);
+}
+
 TEST_F(OutputFile, InputHasABound) {
   std::ofstream(at("large")) << std::string(1000, 'x');
   const attach::Result<std::string> read = read_input(at("large"), 999);

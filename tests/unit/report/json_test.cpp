@@ -40,6 +40,29 @@ TEST(Json, ReadsBackWhatItWrote) {
   EXPECT_EQ(render_json(*document), text);
 }
 
+// However many threads there are, no more than a piece of the text is there at once.
+TEST(Json, IsWrittenInPieces) {
+  Document document = small_document();
+  std::vector<report::document::Thread>& threads = document.processes.front().threads;
+  threads.resize(2000, threads.front());
+  for (const bool json : {true, false}) {
+    std::size_t pieces = 0, longest = 0, size = 0;
+    const report::Sink sink = [&](std::string_view piece) {
+      ++pieces;
+      longest = std::max(longest, piece.size());
+      size += piece.size();
+    };
+    if (json) {
+      report::write_json(document, sink);
+    } else {
+      report::write_text(document, {.full = true}, sink);
+    }
+    EXPECT_GT(size, 4 * report::piece_size);
+    EXPECT_LT(longest, 2 * report::piece_size);
+    EXPECT_GT(pieces, 4U);
+  }
+}
+
 TEST(Json, KeepsTasksDetailsAndLooks) {
   Document document = small_document();
   report::document::Task task;
