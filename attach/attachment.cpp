@@ -1,6 +1,7 @@
 #include "attach/attachment.h"
 
 #include <fcntl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -44,6 +45,12 @@ struct Readers {
   const std::function<void(Target&)>& rehearse;
 };
 
+// As its files tell. A thread in a page fault or in a futex call is not meant.
+bool waits_outside(const ThreadState& thread) {
+  return thread.state == 'S' && thread.kernel_wait && thread.kernel_wait->number != SYS_futex &&
+         thread.kernel_wait->number != SYS_futex_waitv;
+}
+
 }  // namespace
 
 struct Attachment::State {
@@ -70,10 +77,12 @@ struct Attachment::State {
   bool take_mappings(StopReport& report);
   bool compare_mappings(StopReport& report);
   bool knows_stacks() const;
-  std::vector<Range> rehearse(const HoldOptions& options, const std::function<void(Target&)>& rehearse);
+  std::vector<PageCache::Asked> rehearse(const HoldOptions& options,
+                                         const std::function<void(Target&)>& rehearse);
   void make_pages(LiveMemory::Identity identity, std::size_t ready_bytes);
   void after_release(bool files_changed, StopReport& report);
   Result<StopReport> look_without_stop(const std::function<void(Target&)>& read);
+  void tell_what_was_given_up(std::chrono::milliseconds budget, StopReport& report) const;
   Error ended_before() const;
   Result<StopReport> look_at_stop(const HoldOptions& options, const Readers& readers, int& failed);
   Result<StopReport> look(const HoldOptions& options, const Readers& readers);
@@ -169,8 +178,8 @@ bool Attachment::State::compare_mappings(StopReport& report) {
 }
 
 // What the walk will ask for, as far as a walk over the running target tells.
-std::vector<Range> Attachment::State::rehearse(const HoldOptions& options,
-                                               const std::function<void(Target&)>& rehearse) {
+std::vector<PageCache::Asked> Attachment::State::rehearse(const HoldOptions& options,
+                                                          const std::function<void(Target&)>& rehearse) {
   if (!rehearse) return {};
   const auto rehearsed =
       std::make_shared<PageCache>(live(LiveMemory::Identity::checked), 0, PageCache::Notes::what_is_asked);
@@ -254,6 +263,21 @@ Error Attachment::State::ended_before() const {
                ""};
 }
 
+void Attachment::State::tell_what_was_given_up(std::chrono::milliseconds budget, StopReport& report) const {
+  const std::string spent = "the pause budget of " + std::to_string(budget.count()) + " ms ";
+  std::string parts;
+  for (const HeldPart part : {HeldPart::locals, HeldPart::names, HeldPart::stacks}) {
+    if (!pages->is_given_up(part)) continue;
+    parts += (parts.empty() ? "" : ", ") + std::string(spoken_name(part));
+  }
+  if (!parts.empty()) report.gaps.push_back(spent + "left no time for: " + parts);
+  if (report.budget_passed) report.gaps.push_back(spent + "ended the stop before everything was read");
+  if (report.pause_ms > static_cast<double>(budget.count())) {
+    report.gaps.push_back(spent + "was not kept: to stop " + std::to_string(target.threads.size()) +
+                          " threads, to read their locks and to let them go took longer");
+  }
+}
+
 // `failed`: the errno of PTRACE_SEIZE, when nothing was held.
 Result<StopReport> Attachment::State::look_at_stop(const HoldOptions& options, const Readers& readers,
                                                    int& failed) {
@@ -261,7 +285,7 @@ Result<StopReport> Attachment::State::look_at_stop(const HoldOptions& options, c
   before.reserve(target.threads.size());
   std::vector<ScopedFd> sleepers;
   for (const ThreadState& thread : target.threads) {
-    before.push_back(ThreadBefore{thread.tid, thread.state, -1});
+    before.push_back({.tid = thread.tid, .state = thread.state, .waits_outside = waits_outside(thread)});
     if (thread.state != 'D' || sleepers.size() == most_sleepers) continue;
     Result<ScopedFd> opened =
         dir.open_file(("task/" + std::to_string(thread.tid) + "/stat").c_str(), O_RDONLY);
@@ -270,7 +294,7 @@ Result<StopReport> Attachment::State::look_at_stop(const HoldOptions& options, c
     sleepers.push_back(std::move(*opened));
   }
 
-  const std::vector<Range> expected = rehearse(options, readers.rehearse);
+  const std::vector<PageCache::Asked> expected = rehearse(options, readers.rehearse);
   // A thread's stack and what its frames lead to, so that our own page faults come before the stop.
   const std::size_t ready =
       std::min(ready_at_most, std::max<std::size_t>(before.size(), 8) * ready_per_thread);
@@ -300,9 +324,14 @@ Result<StopReport> Attachment::State::look_at_stop(const HoldOptions& options, c
   }
   report.stopped = true;
   bool files_changed = false;
-  pages->fetch_expected();
+  pages->must_end_by(holder.reading_ends());
+  pages->begin(HeldPart::words);
   if (!knows_stacks()) files_changed = take_mappings(report);
-  if (options.copy_stacks) copy_stacks(options.stack_bytes, *pages, target);
+  if (options.copy_stacks) {
+    pages->begin(HeldPart::stacks);
+    copy_stacks(options.stack_bytes, *pages, target);
+    pages->begin(HeldPart::words);
+  }
   decode_waits(target, report);
   read_futexes(target, clocks);
   readers.read(target);
@@ -310,10 +339,9 @@ Result<StopReport> Attachment::State::look_at_stop(const HoldOptions& options, c
 
   report.pause_ms = holder.pause().count();
   report.budget_passed = holder.budget_passed();
+  if (report.budget_passed) pages->give_up_the_rest();
   if (!holder.gap().empty()) report.gaps.push_back(holder.gap());
-  if (report.budget_passed) {
-    report.gaps.push_back("the pause budget ended the stop before everything was read");
-  }
+  tell_what_was_given_up(options.pause_budget, report);
   files_changed = compare_mappings(report) || files_changed;
   after_release(files_changed, report);
   return report;

@@ -29,9 +29,12 @@ namespace pythreads::attach {
 
 struct HoldOptions {
   bool stop = true;  // false: --no-stop; `read` runs over the live target and facts may disagree
-  std::chrono::milliseconds pause_budget{1000};  // the holder releases then, whatever the reader does
+  // From the first interrupt to the last detach. What would take longer is given up: what is read, from the
+  // last HeldPart on, then the stop of threads that wait for something outside the process.
+  std::chrono::milliseconds pause_budget{250};
   // A thread that sleeps uninterruptibly and has not stopped by then is let go. One that only waits for a
-  // processor will stop: for it half the pause budget is spent, if that is longer.
+  // processor will stop: for it half the pause budget is spent, if that is longer. At the most 0.6 of the
+  // budget, or 20 ms.
   std::chrono::milliseconds stop_bound{200};
   std::uint64_t stack_bytes = 1024 * 1024;  // of each stack at the most, from the stack pointer up
   bool copy_stacks = true;

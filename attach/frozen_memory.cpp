@@ -39,4 +39,8 @@ void FrozenMemory::prefetch(std::span<const Range> ranges) {
   behind_->prefetch(missing);
 }
 
+bool FrozenMemory::begin(HeldPart part) {
+  return pages_->begin(part);
+}
+
 }  // namespace pythreads::attach

@@ -19,6 +19,7 @@ class FrozenMemory : public Memory {
   explicit FrozenMemory(std::shared_ptr<PageCache> pages, std::shared_ptr<Memory> behind = nullptr);
 
   void prefetch(std::span<const Range> ranges) override;
+  bool begin(HeldPart part) override;
 
  private:
   std::size_t read_some(Address from, std::span<std::byte> into) override;

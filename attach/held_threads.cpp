@@ -19,6 +19,10 @@ constexpr std::uint64_t all_stacks = 64 * 1024 * 1024;  // of all threads togeth
 constexpr std::uint64_t least_stack = 16 * 1024;
 // Where a sleeper's stack ends is not known exactly: it may be in one mapping with others.
 constexpr std::uint64_t most_of_sleeper = 64 * 1024;
+// Before the time is looked at.
+constexpr std::size_t stacks_at_once = 64;
+// What the Python side compares to know whether a thread has moved.
+constexpr std::uint64_t stack_top = red_zone + 512;
 
 // glibc and musl put a thread's control block, which pthread_self() is, above its stack in the same mapping.
 // What follows it may be the next thread's guard pages and stack: from glibc 2.42 on they are one mapping.
@@ -83,11 +87,17 @@ void copy_stacks(std::uint64_t stack_bytes, const PageCache& pages, Target& targ
     if (pages.kept(begin, thread.stack.size) < thread.stack.size) stacks.push_back(thread.stack);
   }
   if (stacks.empty()) return;
-  target.memory->prefetch(stacks);
+  std::span<const Range> left(stacks);
+  while (!left.empty() && target.memory->begin(HeldPart::stacks)) {
+    target.memory->prefetch(left.first(std::min(stacks_at_once, left.size())));
+    left = left.subspan(std::min(stacks_at_once, left.size()));
+  }
+  const bool given_up = pages.is_given_up(HeldPart::stacks);
   for (ThreadState& thread : target.threads) {
     const std::uint64_t kept = pages.kept(thread.stack.begin, thread.stack.size);
     if (kept < thread.stack.size) {
-      thread.gap = "its stack could be read only in part";
+      thread.gap = given_up ? "the pause budget left no time to read its stack"
+                            : "its stack could be read only in part";
       thread.stack.size = kept;
     }
   }
@@ -95,7 +105,7 @@ void copy_stacks(std::uint64_t stack_bytes, const PageCache& pages, Target& targ
 
 void copy_sleepers_stacks(std::uint64_t stack_bytes, Target& target) {
   const std::uint64_t most = std::min(most_of_sleeper, most_of_each(stack_bytes, target));
-  std::vector<Range> stacks;
+  std::vector<Range> tops, stacks;
   for (ThreadState& thread : target.threads) {
     const Mapping* mapping =
         thread.sleeping_sp ? find_mapping(target.mappings, *thread.sleeping_sp) : nullptr;
@@ -103,9 +113,13 @@ void copy_sleepers_stacks(std::uint64_t stack_bytes, Target& target) {
     const Address sp = *thread.sleeping_sp;
     const Address begin = sp - std::min(red_zone, sp - mapping->range.begin);
     thread.stack = Range{begin, std::min(most, mapping->range.end() - begin)};
-    stacks.push_back(thread.stack);
+    tops.push_back({begin, std::min(stack_top, thread.stack.size)});
+    stacks.push_back({begin + tops.back().size, thread.stack.size - tops.back().size});
   }
+  target.memory->prefetch(tops);
+  target.memory->begin(HeldPart::stacks);
   target.memory->prefetch(stacks);
+  target.memory->begin(HeldPart::words);
 }
 
 void decode_waits(Target& target, StopReport& report) {

@@ -27,7 +27,7 @@ class Holder {
  public:
   struct Bounds {
     std::chrono::milliseconds stop{200};  // HoldOptions::stop_bound
-    std::chrono::milliseconds pause{1000};
+    std::chrono::milliseconds pause{250};
   };
 
   // `task` and `stat`: /proc/PID/task and /proc/PID/stat, opened for reading.
@@ -46,6 +46,9 @@ class Holder {
   // What was found; read it after `stop` and before the next call.
   std::vector<StoppedThread>& threads() { return threads_; }
   const std::string& gap() const { return gap_; }
+  // When readers should be done, for the pause budget to be kept: so long before it is spent as letting go
+  // will take. It may be past. The locks are read all the same, and for that the holder waits some time more.
+  std::chrono::steady_clock::time_point reading_ends() const { return reading_ends_; }
 
   // After `release`.
   std::chrono::duration<double, std::milli> pause() const { return pause_; }
@@ -69,6 +72,7 @@ class Holder {
 
   std::vector<StoppedThread> threads_;
   std::string gap_;
+  std::chrono::steady_clock::time_point reading_ends_, release_by_;
   std::chrono::duration<double, std::milli> pause_{0};
   bool budget_passed_ = false;
   std::thread thread_;

@@ -13,6 +13,7 @@
 #include <type_traits>
 
 #include "attach/address.h"
+#include "attach/held_part.h"
 #include "attach/result.h"
 
 namespace pythreads::attach {
@@ -60,6 +61,13 @@ class Memory {
   // Says what will be read next, so that a cache can fetch it all in one wave (few system calls, each page
   // once). Never fails: what can't be had is found out by the read. Without a cache it does nothing.
   virtual void prefetch(std::span<const Range> ranges) { static_cast<void>(ranges); }
+
+  // Says what the reads from now on are for. False: that part is given up, and so it stays, for the pause
+  // budget has no time left for it; nothing more of it should be read. Cheap: may be asked in a loop.
+  virtual bool begin(HeldPart part) {
+    static_cast<void>(part);
+    return true;
+  }
 
  private:
   virtual std::size_t read_some(Address from, std::span<std::byte> into) = 0;

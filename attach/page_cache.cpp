@@ -20,6 +20,8 @@ constexpr std::uint64_t max_range = 64ull * 1024 * 1024;
 constexpr std::size_t max_kept = 512ull * 1024 * 1024;
 // Made present together with what is expected, for what was not.
 constexpr std::size_t spare_bytes = 256 * 1024;
+// Of expected pieces so many are fetched before the time is looked at: about a millisecond's.
+constexpr std::size_t wave_pieces = 1024;
 
 std::uint64_t page_of(std::uint64_t at) {
   return at / PageCache::page_bytes;
@@ -129,7 +131,7 @@ void PageCache::put_part(const Piece& piece) {
 
 // It does not overlap with another one: the requests were made so.
 void PageCache::put_extent(const Piece& piece) {
-  if (piece.got > 0) extents_.emplace(piece.from.value, Extent{piece.got, piece.into.data()});
+  if (piece.got > 0) extents_.emplace(piece.from.value, Extent{piece.got, piece.into.data(), part_});
 }
 
 void PageCache::put_expected(const Piece& piece) {
@@ -145,39 +147,43 @@ void PageCache::note(Address from, std::uint64_t size) {
     if (Slot& slot = slots_[place_of(page_of(at))]; slot.key != 0) {
       slot.asked_begin = static_cast<std::uint16_t>(std::min<std::uint64_t>(slot.asked_begin, at - first));
       slot.asked_end = static_cast<std::uint16_t>(std::max<std::uint64_t>(slot.asked_end, stop - first));
+      slot.part = std::min(slot.part, part_);
     }
     at = stop;
   }
 }
 
-std::vector<Range> PageCache::asked() const {
-  std::vector<Range> ranges;
+std::vector<PageCache::Asked> PageCache::asked() const {
+  std::vector<Asked> ranges;
   if (notes_ == Notes::none) return ranges;
   ranges.reserve(used_slots_ + extents_.size());
   for (const Slot& slot : slots_) {
     if (slot.bytes == nullptr || slot.asked_begin >= slot.asked_end) continue;
-    ranges.push_back({Address((slot.key - 1) * page_bytes + slot.asked_begin),
-                      std::uint64_t{slot.asked_end} - slot.asked_begin});
+    ranges.push_back({{Address((slot.key - 1) * page_bytes + slot.asked_begin),
+                       std::uint64_t{slot.asked_end} - slot.asked_begin},
+                      slot.part});
   }
-  for (const auto& [begin, extent] : extents_) ranges.push_back({Address(begin), extent.size});
-  std::sort(ranges.begin(), ranges.end(), [](const Range& a, const Range& b) { return a.begin < b.begin; });
+  for (const auto& [begin, extent] : extents_) ranges.push_back({{Address(begin), extent.size}, extent.part});
+  std::sort(ranges.begin(), ranges.end(),
+            [](const Asked& a, const Asked& b) { return a.range.begin < b.range.begin; });
   return ranges;
 }
 
-void PageCache::expect(std::span<const Range> ranges) {
-  std::vector<Range> merged;  // one of each page: what lies in it once is kept in one place
-  merged.reserve(ranges.size());
+void PageCache::expect(std::span<const Asked> asked) {
+  std::vector<Asked> merged;  // one of each page: what lies in it once is kept in one place
+  merged.reserve(asked.size());
   std::size_t bytes = 0;
-  for (const Range& range : ranges) {
-    if (range.size == 0) continue;
-    if (!merged.empty() && page_of(merged.back().begin.value) == page_of(range.end().value - 1)) {
-      const std::uint64_t end = std::max(merged.back().end().value, range.end().value);
-      merged.back().size = end - merged.back().begin.value;
+  for (const Asked& next : asked) {
+    if (next.range.size == 0) continue;
+    if (!merged.empty() && page_of(merged.back().range.begin.value) == page_of(next.range.end().value - 1)) {
+      Range& range = merged.back().range;
+      range.size = std::max(range.end().value, next.range.end().value) - range.begin.value;
+      merged.back().part = std::min(merged.back().part, next.part);
     } else {
-      merged.push_back(range);
+      merged.push_back(next);
     }
   }
-  for (const Range& range : merged) bytes += static_cast<std::size_t>((range.size + 15) / 16 * 16);
+  for (const Asked& each : merged) bytes += static_cast<std::size_t>((each.range.size + 15) / 16 * 16);
   if (kept_bytes_ + bytes > max_kept) return;
   const std::size_t ready = bytes + bytes / 8 + spare_bytes;
   blocks_.emplace_back((ready + page_bytes - 1) / page_bytes * page_bytes, true);
@@ -187,18 +193,42 @@ void PageCache::expect(std::span<const Range> ranges) {
     block_used_ = blocks_.empty() ? 0 : blocks_.back().size;
     return;
   }
-  expected_.reserve(merged.size());
-  for (const Range& range : merged) {
-    const std::span<std::byte> into = allocate(static_cast<std::size_t>(range.size));
+  for (const Asked& each : merged) {
+    const std::span<std::byte> into = allocate(static_cast<std::size_t>(each.range.size));
     if (into.empty()) break;
-    expected_.push_back(Piece{range.begin, into.first(static_cast<std::size_t>(range.size))});
-    if (is_part(expected_.back())) slot_of(page_of(range.begin.value));
+    std::vector<Piece>& expected = expected_[static_cast<std::size_t>(each.part)];
+    expected.push_back(Piece{each.range.begin, into.first(static_cast<std::size_t>(each.range.size))});
+    if (is_part(expected.back())) slot_of(page_of(each.range.begin.value));
   }
 }
 
-void PageCache::fetch_expected() {
-  fetch(expected_, &PageCache::put_expected);
-  expected_.clear();
+// Whether there is no more time for the part that has begun.
+bool PageCache::is_late() const {
+  if (part_ == HeldPart::words || !end_) return false;
+  return std::chrono::steady_clock::now() >= (part_ == HeldPart::stacks ? *stacks_end_ : *end_);
+}
+
+void PageCache::give_up_the_rest() {
+  for (std::size_t part = 1; part < held_parts; ++part) {
+    if (!begun_[part] || part == static_cast<std::size_t>(part_)) given_up_[part] = true;
+  }
+}
+
+bool PageCache::begin(HeldPart part) {
+  const std::size_t index = static_cast<std::size_t>(part);
+  if (is_closed() || given_up_[index]) return !given_up_[index];
+  part_ = part;
+  begun_[index] = true;
+  if (part == HeldPart::stacks && end_ && !stacks_end_) {
+    const auto now = std::chrono::steady_clock::now();
+    stacks_end_ = now + (*end_ - now) / 2;
+  }
+  const std::span<Piece> pieces(expected_[index]);
+  for (std::size_t done = 0; !(given_up_[index] = is_late()) && done < pieces.size(); done += wave_pieces) {
+    fetch(pieces.subspan(done, std::min(wave_pieces, pieces.size() - done)), &PageCache::put_expected);
+  }
+  expected_[index].clear();
+  return !given_up_[index];
 }
 
 // What is kept from `at` on, in one piece; it may go on after its end.
@@ -275,7 +305,7 @@ std::size_t PageCache::read_some(Address from, std::span<std::byte> into) {
 
 // Reads the pieces and keeps them unless the cache was closed meanwhile: then nobody knows what the target
 // had done between.
-void PageCache::fetch(std::vector<Piece>& pieces, void (PageCache::*put)(const Piece&)) {
+void PageCache::fetch(std::span<Piece> pieces, void (PageCache::*put)(const Piece&)) {
   if (pieces.empty() || is_closed()) return;
   source_->read_pieces(pieces);
   const std::lock_guard lock(closing_);

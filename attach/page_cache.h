@@ -6,17 +6,20 @@
 // pages costs 0.3 µs a page, one call a word costs 0.6 µs a word.
 //
 // What a first walk asked for (`asked`, of a cache that notes it) can be asked for all at once by the cache
-// of the stop: `expect` makes everything ready before, so that `fetch_expected` is little more than the
-// system calls.
+// of the stop: `expect` makes everything ready before, so that to fetch it is little more than the system
+// calls. That is done part by part, by `begin`, and ends where the time for it does.
 //
 // `close` ends it: nothing gets in after that, though a read be on its way in another thread, and a miss is a
 // miss. A closed cache is only looked at, and may be by many threads. Before, one thread reads.
 #pragma once
 
+#include <array>
 #include <atomic>
+#include <chrono>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "attach/memory.h"
@@ -35,13 +38,28 @@ class PageCache : public Memory {
 
   void prefetch(std::span<const Range> ranges) override;
 
+  // What was asked for, and the part that needs it most.
+  struct Asked {
+    Range range;
+    HeldPart part = HeldPart::words;
+  };
+
   // All that was asked for and is there, by address: of each page the span from the first byte to the last,
   // and long ranges as they are. Empty without Notes::what_is_asked.
-  std::vector<Range> asked() const;
+  std::vector<Asked> asked() const;
 
   // `ranges` as `asked` gives them, of a cache that holds nothing yet. Our memory for them is made present.
-  void expect(std::span<const Range> ranges);
-  void fetch_expected();
+  void expect(std::span<const Asked> asked);
+
+  // What is read of any part but the words must be there by then.
+  void must_end_by(std::chrono::steady_clock::time_point end) { end_ = end; }
+
+  // Fetches what is expected of the part, as far as there is time. Native stacks get half of what is left,
+  // for the words of threads that have moved are read after them.
+  bool begin(HeldPart part) override;
+  bool is_given_up(HeldPart part) const { return given_up_[static_cast<std::size_t>(part)]; }
+  // What the close came upon, and what had not begun by then: of it not all is there.
+  void give_up_the_rest();
 
   void close();
   bool is_closed() const { return closed_.load(std::memory_order_acquire); }
@@ -56,6 +74,7 @@ class PageCache : public Memory {
   struct Extent {
     std::uint64_t size = 0;
     const std::byte* bytes = nullptr;
+    HeldPart part = HeldPart::words;
   };
   // What is kept of a page, and what was asked for: offsets in it.
   struct Slot {
@@ -64,6 +83,7 @@ class PageCache : public Memory {
         nullptr;  // of the offset `begin`; null: the page is not readable, or not yet read
     std::uint16_t begin = 0, end = 0;
     std::uint16_t asked_begin = page_bytes, asked_end = 0;
+    HeldPart part = HeldPart::locals;  // of those that asked, the one that needs it most
 
     bool is_final() const { return begin == 0 && end == page_bytes; }  // there is no more to be had
     bool covers(std::uint64_t from, std::uint64_t to) const {
@@ -83,7 +103,8 @@ class PageCache : public Memory {
   void note(Address from, std::uint64_t size);
   std::span<std::byte> allocate(std::size_t size);
   void add_long(Range range, std::vector<Piece>& pieces);
-  void fetch(std::vector<Piece>& pieces, void (PageCache::*put)(const Piece&));
+  void fetch(std::span<Piece> pieces, void (PageCache::*put)(const Piece&));
+  bool is_late() const;
 
   std::shared_ptr<Memory> source_;
   Notes notes_;
@@ -92,7 +113,10 @@ class PageCache : public Memory {
   std::vector<Slot> slots_;  // open addressing, a power of two
   std::size_t used_slots_ = 0;
   std::map<std::uint64_t, Extent> extents_;  // by begin, without overlap
-  std::vector<Piece> expected_;
+  std::array<std::vector<Piece>, held_parts> expected_;
+  std::array<bool, held_parts> given_up_{}, begun_{true};
+  HeldPart part_ = HeldPart::words;
+  std::optional<std::chrono::steady_clock::time_point> end_, stacks_end_;
   struct Block;
   std::vector<Block> blocks_;
   std::size_t block_used_ = 0;

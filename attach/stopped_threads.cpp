@@ -15,6 +15,7 @@
 #include <csignal>
 #include <cstring>
 #include <ctime>
+#include <span>
 #include <string_view>
 #include <unordered_map>
 
@@ -30,6 +31,11 @@ constexpr std::size_t listing_bytes = 64 * 1024;  // one getdents64 for some 2,0
 // A thread that slept uninterruptibly before (a vfork parent, a dead NFS server) and still does after this
 // time is not waited for: all the others stand still meanwhile.
 constexpr auto patience_with_sleeper = std::chrono::milliseconds(10);
+
+// So many of those that wait outside are interrupted at first before the time is looked at, then twice as
+// many, and so on: each time the last one is waited for, and that costs some microseconds.
+constexpr std::size_t first_outside = 64;
+constexpr std::size_t most_outside = 512;
 
 // The state letter of a stat file that is open; '?' when there is none, 'X' when its thread is gone.
 char state_now(int stat) {
@@ -107,7 +113,8 @@ bool StoppedThreads::all_are_known() const {
   struct stat folder {};
   if (::fstat(task_, &folder) != 0 || folder.st_nlink < 2) return false;
   const auto standing = std::count_if(threads_.begin(), threads_.end(), [](const StoppedThread& thread) {
-    return thread.outcome == StopOutcome::held || thread.outcome == StopOutcome::already_stopped;
+    return thread.let_be || thread.outcome == StopOutcome::held ||
+           thread.outcome == StopOutcome::already_stopped;
   });
   return folder.st_nlink - 2 == static_cast<nlink_t>(standing);
 }
@@ -218,6 +225,41 @@ void StoppedThreads::wait_for(StoppedThread& thread, const ThreadBefore& before,
   }
 }
 
+// Those that wait outside come last: what they do matters least to the others.
+template <typename BeforeOf>
+void StoppedThreads::stop_range(std::size_t first, std::size_t end, const BeforeOf& before_of,
+                                StopBounds bounds) {
+  std::vector<std::size_t> inside, outside;
+  inside.reserve(end - first);
+  for (std::size_t i = first; i < end; ++i) {
+    if (threads_[i].seized) (before_of(threads_[i].tid).waits_outside ? outside : inside).push_back(i);
+  }
+  const auto stop_these = [&](std::span<const std::size_t> these) {
+    for (const std::size_t i : these) interrupt(threads_[i]);
+    // Who sleeps uninterruptibly last: it may cost some time, and the others should be known to stand by
+    // then.
+    for (const bool sleepers : {false, true}) {
+      for (const std::size_t i : these) {
+        StoppedThread& thread = threads_[i];
+        if (thread.outcome != StopOutcome::not_tried) continue;
+        const ThreadBefore& known = before_of(thread.tid);
+        if ((known.state == 'D') == sleepers) wait_for(thread, known, bounds, *first_interrupt_);
+      }
+    }
+  };
+  stop_these(inside);
+  std::span<const std::size_t> left(outside);
+  for (std::size_t count = first_outside; !left.empty(); count = std::min(count * 2, most_outside)) {
+    if (first_interrupt_ && Clock::now() >= *first_interrupt_ + bounds.outside) break;
+    stop_these(left.first(std::min(count, left.size())));
+    left = left.subspan(std::min(count, left.size()));
+  }
+  for (const std::size_t i : left) {
+    threads_[i].let_be = true;
+    threads_[i].gap = "the pause budget left no time to stop it: it waits for something outside the process";
+  }
+}
+
 int StoppedThreads::stop(const std::vector<ThreadBefore>& before, StopBounds bounds) {
   std::unordered_map<pid_t, const ThreadBefore*> by_tid;
   threads_.reserve(before.size() + 64);
@@ -245,19 +287,8 @@ int StoppedThreads::stop(const std::vector<ThreadBefore>& before, StopBounds bou
   std::size_t next = 0;
   const Clock::time_point since = Clock::now();
   for (std::size_t round = 0;; ++round) {
-    const std::size_t first = next;
-    for (; next < threads_.size(); ++next) {
-      if (threads_[next].seized) interrupt(threads_[next]);
-    }
-    // Sleepers last: they may cost some time, and the others should be known to stand by then.
-    for (const bool sleepers : {false, true}) {
-      for (std::size_t i = first; i < next; ++i) {
-        StoppedThread& thread = threads_[i];
-        if (!thread.seized || thread.outcome != StopOutcome::not_tried) continue;
-        const ThreadBefore& known = before_of(thread.tid);
-        if ((known.state == 'D') == sleepers) wait_for(thread, known, bounds, since);
-      }
-    }
+    stop_range(next, threads_.size(), before_of, bounds);
+    next = threads_.size();
     if (all_are_known()) break;
     if (!list_new(fresh)) {
       gap_ = "the list of threads could not be read to its end";
@@ -286,8 +317,11 @@ void StoppedThreads::release() {
   if (released_) return;
   released_ = true;
   for (const StoppedThread& thread : threads_) {
-    if (!thread.seized) continue;
-    // ESRCH from one that has ended or never stopped: the end of this thread of ours lets that one go.
+    // One that has not stopped is let go by the end of this thread of ours, and keeps the signal that it may
+    // be stopping for just now, which a detach would take from it (ptrace_detach, kernel/ptrace.c at v6.1).
+    if (!thread.seized || thread.outcome == StopOutcome::not_tried ||
+        thread.outcome == StopOutcome::unstoppable)
+      continue;
     ::ptrace(PTRACE_DETACH, thread.tid, nullptr,
              reinterpret_cast<void*>(static_cast<std::intptr_t>(thread.signal)));
   }

@@ -34,12 +34,15 @@ struct ThreadBefore {
   pid_t tid = 0;
   char state = '?';
   int stat = -1;
+  bool waits_outside = false;  // it sleeps in a system call, on something that is no word of the process's
 };
 
 // How long a thread is waited for. The others stand meanwhile.
 struct StopBounds {
   std::chrono::milliseconds sleeping{200};  // it slept uninterruptibly before
   std::chrono::milliseconds running{500};   // any other: it stops as soon as it gets a processor
+  // Since the first interrupt: who waits outside and was not interrupted by then is let be.
+  std::chrono::milliseconds outside{500};
 };
 
 struct StoppedThread {
@@ -48,6 +51,7 @@ struct StoppedThread {
   std::optional<Registers> registers;
   std::string gap;
   bool seized = false;
+  bool let_be = false;    // seized and not interrupted
   int signal = 0;         // to hand back at the end
   bool by_event = false;  // by our interrupt, not by a signal on its way
 };
@@ -92,6 +96,8 @@ class StoppedThreads {
   bool all_are_known() const;
   void seize(pid_t tid, char state);
   void interrupt(StoppedThread& thread);
+  template <typename BeforeOf>
+  void stop_range(std::size_t first, std::size_t end, const BeforeOf& before_of, StopBounds bounds);
   void wait_for(StoppedThread& thread, const ThreadBefore& before, StopBounds bounds,
                 std::chrono::steady_clock::time_point since);
   bool look_at(StoppedThread& thread);

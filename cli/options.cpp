@@ -67,7 +67,7 @@ class Usage : public CLI::Formatter {
 
 // What the parser fills in as words.
 struct Words {
-  std::string format = "text", color = "auto", pause_budget = "1s", deadline = "10s", fail_on = "unknown";
+  std::string format = "text", color = "auto", pause_budget = "250ms", deadline = "10s", fail_on = "unknown";
   bool json = false, no_redact = false, no_stop = false;
 };
 
@@ -103,7 +103,7 @@ void add_rendering(CLI::App& command, Options& options, Words& words) {
 void add_looking(CLI::App& command, Options& options, Words& words) {
   command.add_option("PID", options.pids, "Process ids")->required()->check(is_pid())->type_name("PID");
   command.add_flag("--no-stop", words.no_stop, "Read without stopping it: facts may disagree");
-  command.add_option("--pause-budget", words.pause_budget, "Hold it no longer than this (1s)")
+  command.add_option("--pause-budget", words.pause_budget, "Hold it no longer than this (250ms)")
       ->check(is_duration())
       ->type_name("DURATION");
   command.add_option("--deadline", words.deadline, "Be done by then, with gaps and exit 75 (10s)")

@@ -34,7 +34,7 @@ struct Options {
   bool stop = true;
   FailOn fail_on = FailOn::unknown;  // check
   ColorMode color = ColorMode::automatic;
-  std::chrono::milliseconds pause_budget{1000};
+  std::chrono::milliseconds pause_budget{250};
   std::chrono::milliseconds deadline{10'000};
   std::vector<std::string> given;  // the options as given, for source.options
 };

@@ -72,9 +72,18 @@ void fetch_locals(Reading& reading, const RuntimeCopy& copy) {
   reading.memory.prefetch(wave);
 
   for_each_frame(copy, [&](const FrameCopy& frame) {
+    if (!reading.memory.begin(attach::HeldPart::locals)) return;
     PyFrame dropped;
     read_locals_of(reading, frame, dropped);
   });
+}
+
+void give_up_locals(PyRuntimeState& state) {
+  for (PyInterpreter& interpreter : state.interpreters) {
+    for (PyThread& thread : interpreter.threads) {
+      for (PyFrame& frame : thread.frames) frame.locals_gap = "the pause budget left no time for them";
+    }
+  }
 }
 
 void read_locals(Reading& reading, const RuntimeCopy& copy, PyRuntimeState& state) {

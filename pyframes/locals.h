@@ -19,4 +19,7 @@ void fetch_locals(Reading& reading, const RuntimeCopy& copy);
 // PyFrame::locals and locals_gap.
 void read_locals(Reading& reading, const RuntimeCopy& copy, PyRuntimeState& state);
 
+// locals_gap of each frame: the pause budget left no time for them.
+void give_up_locals(PyRuntimeState& state);
+
 }  // namespace pythreads::pyframes

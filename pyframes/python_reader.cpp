@@ -82,7 +82,7 @@ Reading touching(const Runtime& runtime, const ReadOptions& options, attach::Tar
                   .held = true});
 }
 
-// All but the names of threads, which are found by the interpreter's own table of them.
+// What is never given up.
 PyRuntimeState touch(Reading& reading, const RuntimeCopy& copy) {
   PyRuntimeState state;
   fetch_gil(reading, copy);
@@ -94,9 +94,18 @@ PyRuntimeState touch(Reading& reading, const RuntimeCopy& copy) {
     read_synchronization(reading, copy, state);
   }
   fetch_triggers(reading, copy);
+  return state;
+}
+
+// What may be given up to the pause budget.
+void touch_names(Reading& reading, const RuntimeCopy& copy) {
+  if (reading.memory.begin(attach::HeldPart::names)) fetch_thread_names(reading, copy);
+}
+
+void touch_locals(Reading& reading, const RuntimeCopy& copy) {
+  if (!reading.memory.begin(attach::HeldPart::locals)) return;
   fetch_exceptions(reading, copy);
   fetch_locals(reading, copy);
-  return state;
 }
 
 }  // namespace
@@ -106,7 +115,8 @@ std::shared_ptr<Rehearsal> rehearse_python(const Runtime& runtime, const ReadOpt
   Reading reading = touching(runtime, options, running);
   RuntimeCopy copy = copy_runtime(reading);
   const PyRuntimeState state = touch(reading, copy);
-  fetch_thread_names(reading, copy);
+  touch_names(reading, copy);
+  touch_locals(reading, copy);
   return std::make_shared<Rehearsal>(std::move(reading), std::move(copy), state);
 }
 
@@ -116,16 +126,19 @@ void fetch_python(const Runtime& runtime, const ReadOptions& options, attach::Ta
   if (rehearsal != nullptr) {
     rehearsal->give_facts(reading);
     RuntimeCopy moved = copy_interpreters(reading);
-    const bool names_known = rehearsal->knows_names(reading, moved);
     rehearsal->leave_out_unmoved(reading, moved);
     complete(reading, moved);
     const PyRuntimeState state = touch(reading, moved);
-    if (!names_known) fetch_thread_names(reading, moved);
-    if (!rehearsal->is_news(state)) return;
+    if (!rehearsal->is_news(state)) {
+      if (reading.memory.begin(attach::HeldPart::names) && !rehearsal->knows_names(reading, moved))
+        touch_names(reading, moved);
+      return touch_locals(reading, moved);
+    }
   }
   RuntimeCopy copy = copy_runtime(reading);
   touch(reading, copy);
-  fetch_thread_names(reading, copy);
+  touch_names(reading, copy);
+  touch_locals(reading, copy);
 }
 
 PyRuntimeState read_python(const Runtime& runtime, const ReadOptions& options, attach::Target& target) {
@@ -154,9 +167,13 @@ PyRuntimeState read_python(const Runtime& runtime, const ReadOptions& options, a
   read_synchronization(reading, copy, state);
   read_names_of_locks(reading, copy, state);
   read_triggers(reading, copy, state);
-  read_exceptions(reading, copy, state);
-  read_thread_names(reading, copy, state);
-  read_locals(reading, copy, state);
+  if (reading.memory.begin(attach::HeldPart::names)) read_thread_names(reading, copy, state);
+  if (reading.memory.begin(attach::HeldPart::locals)) {
+    read_exceptions(reading, copy, state);
+    read_locals(reading, copy, state);
+  } else if (options.locals) {
+    give_up_locals(state);
+  }
   return state;
 }
 

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
 
 #include "report/render/text_lines.h"
 #include "report/render/words.h"
@@ -11,13 +14,49 @@ namespace {
 
 namespace doc = document;
 
-constexpr std::size_t gaps_shown = 10;
+constexpr std::size_t gaps_shown = 10;       // lines
+constexpr std::size_t gap_places_shown = 4;  // in one line, behind the first
 constexpr std::size_t command_length = 200;
 
 std::string milliseconds(double value) {
   char text[32];
   std::snprintf(text, sizeof text, value < 10 ? "%.1f ms" : "%.0f ms", value);
   return text;
+}
+
+// What is missing of many threads for one reason stands in one line.
+struct GapLine {
+  const doc::Gap* first = nullptr;
+  std::vector<const doc::Gap*> others;
+};
+
+std::string line_of(const GapLine& gap) {
+  std::string line = "  missing: " + gap.first->where;
+  for (std::size_t i = 0; i < std::min(gap.others.size(), gap_places_shown); ++i) {
+    line += ", " + gap.others[i]->where;
+  }
+  if (gap.others.size() > gap_places_shown) {
+    line += " and " + std::to_string(gap.others.size() - gap_places_shown) + " more";
+  }
+  return line + ": " + gap.first->reason;
+}
+
+void add_gaps(const doc::Process& process, TextLines& lines) {
+  std::vector<GapLine> gaps;
+  std::unordered_map<std::string_view, std::size_t> by_reason;
+  for (const doc::Gap& gap : process.gaps) {
+    const auto [known, is_new] = by_reason.try_emplace(gap.reason, gaps.size());
+    if (is_new) {
+      gaps.push_back({&gap, {}});
+    } else {
+      gaps[known->second].others.push_back(&gap);
+    }
+  }
+  const std::size_t shown = lines.style().full ? gaps.size() : std::min(gaps.size(), gaps_shown);
+  for (std::size_t i = 0; i < shown; ++i) lines.add(line_of(gaps[i]));
+  if (shown < gaps.size()) {
+    lines.add("  missing: " + std::to_string(gaps.size() - shown) + " more, --full shows them");
+  }
 }
 
 std::string command_line(const doc::Process& process) {
@@ -87,14 +126,7 @@ void add_notes(const Document& document, const doc::Process& process, TextLines&
       lines.add("  note: interpreter " + std::to_string(interpreter.id) + " collects garbage");
     }
   }
-  const std::size_t shown =
-      lines.style().full ? process.gaps.size() : std::min(process.gaps.size(), gaps_shown);
-  for (std::size_t i = 0; i < shown; ++i) {
-    lines.add("  missing: " + process.gaps[i].where + ": " + process.gaps[i].reason);
-  }
-  if (shown < process.gaps.size()) {
-    lines.add("  missing: " + std::to_string(process.gaps.size() - shown) + " more, --full shows them");
-  }
+  add_gaps(process, lines);
 }
 
 void add_errors(const Document& document, TextLines& lines) {

@@ -183,11 +183,11 @@ TEST_F(PageCacheTest, NotesWhatIsAskedForAndNotThePagesThatItLiesIn) {
   cache.prefetch(ranges);
   const std::vector<Range> expected = {Range{Address(page + 512), page - 512}, Range{Address(2 * page), 16},
                                        Range{Address(8 * page + 8), 20 * page}};
-  const std::vector<Range> asked = cache.asked();
+  const std::vector<PageCache::Asked> asked = cache.asked();
   ASSERT_EQ(asked.size(), expected.size());
   for (std::size_t i = 0; i < asked.size(); ++i) {
-    EXPECT_EQ(asked[i].begin, expected[i].begin);
-    EXPECT_EQ(asked[i].size, expected[i].size);
+    EXPECT_EQ(asked[i].range.begin, expected[i].begin);
+    EXPECT_EQ(asked[i].range.size, expected[i].size);
   }
   EXPECT_TRUE(PageCache(fake).asked().empty());
 }
@@ -198,12 +198,14 @@ TEST_F(PageCacheTest, WhatIsExpectedComesInOneBatch) {
   fake->put(Address(9 * page), std::uint64_t{6});
   PageCache cache(fake);
   // Two in one page, one that can't be read, and a stack.
-  const std::array ranges = {Range{Address(page + 512), 8}, Range{Address(page + 1024), 8},
-                             Range{Address(8 * page + 8), 20 * page}, Range{Address(100 * page), 8}};
-  cache.expect(ranges);
+  const std::array<PageCache::Asked, 4> asked = {{{{Address(page + 512), 8}},
+                                                  {{Address(page + 1024), 8}},
+                                                  {{Address(8 * page + 8), 20 * page}},
+                                                  {{Address(100 * page), 8}}}};
+  cache.expect(asked);
   EXPECT_EQ(fake->batches(), 0u);
   EXPECT_EQ(cache.kept(Address(page + 512), 8), 0u) << "expected is not yet read";
-  cache.fetch_expected();
+  EXPECT_TRUE(cache.begin(HeldPart::words));
   EXPECT_EQ(fake->batches(), 1u);
   EXPECT_EQ(fake->bytes_read(), 512 + 8 + 20 * page);
   EXPECT_EQ(word(cache, page + 512), 5u);
@@ -219,11 +221,66 @@ TEST_F(PageCacheTest, WhatIsExpectedComesInOneBatch) {
 TEST_F(PageCacheTest, WhatIsExpectedDoesNotComeAfterTheClose) {
   map_pages(1, 1);
   PageCache cache(fake);
-  const std::array ranges = {Range{Address(page), 8}};
-  cache.expect(ranges);
+  const std::array<PageCache::Asked, 1> asked = {{{{Address(page), 8}}}};
+  cache.expect(asked);
   cache.close();
-  cache.fetch_expected();
+  cache.begin(HeldPart::words);
   EXPECT_EQ(cache.kept(Address(page), 8), 0u);
+}
+
+TEST_F(PageCacheTest, APageBelongsToThePartThatNeedsItMost) {
+  map_pages(1, 64);
+  PageCache cache(fake, 0, PageCache::Notes::what_is_asked);
+  const std::array stack = {Range{Address(8 * page), 20 * page}};
+  EXPECT_TRUE(cache.begin(HeldPart::locals));
+  word(cache, page);
+  word(cache, 2 * page);
+  EXPECT_TRUE(cache.begin(HeldPart::stacks));
+  cache.prefetch(stack);
+  EXPECT_TRUE(cache.begin(HeldPart::words));
+  word(cache, 2 * page + 64);
+  const std::vector<PageCache::Asked> asked = cache.asked();
+  ASSERT_EQ(asked.size(), 3u);
+  EXPECT_EQ(asked[0].part, HeldPart::locals);
+  EXPECT_EQ(asked[1].part, HeldPart::words);
+  EXPECT_EQ(asked[1].range.size, 72u);
+  EXPECT_EQ(asked[2].part, HeldPart::stacks);
+}
+
+TEST_F(PageCacheTest, WhatThereIsNoTimeForIsGivenUpButNeverTheWords) {
+  map_pages(1, 4);
+  PageCache cache(fake);
+  const std::array<PageCache::Asked, 4> asked = {{{{Address(page), 8}, HeldPart::words},
+                                                  {{Address(2 * page), 8}, HeldPart::stacks},
+                                                  {{Address(3 * page), 8}, HeldPart::names},
+                                                  {{Address(4 * page), 8}, HeldPart::locals}}};
+  cache.expect(asked);
+  EXPECT_TRUE(cache.begin(HeldPart::stacks)) << "there is no end yet";
+  EXPECT_EQ(cache.kept(Address(2 * page), 8), 8u);
+  cache.must_end_by(std::chrono::steady_clock::now());
+  EXPECT_FALSE(cache.begin(HeldPart::names));
+  EXPECT_TRUE(cache.begin(HeldPart::words));
+  EXPECT_EQ(cache.kept(Address(page), 8), 8u);
+  EXPECT_EQ(cache.kept(Address(3 * page), 8), 0u);
+  cache.must_end_by(std::chrono::steady_clock::now() + std::chrono::hours(1));
+  EXPECT_FALSE(cache.begin(HeldPart::names)) << "once given up, for ever";
+  cache.close();
+  EXPECT_FALSE(cache.begin(HeldPart::names));
+  EXPECT_TRUE(cache.begin(HeldPart::stacks));
+  EXPECT_TRUE(cache.is_given_up(HeldPart::names));
+}
+
+TEST_F(PageCacheTest, WhatTheCloseCutShortIsGivenUp) {
+  map_pages(1, 2);
+  PageCache cache(fake);
+  EXPECT_TRUE(cache.begin(HeldPart::stacks));
+  EXPECT_TRUE(cache.begin(HeldPart::names));
+  cache.close();
+  cache.give_up_the_rest();
+  EXPECT_TRUE(cache.begin(HeldPart::words));
+  EXPECT_TRUE(cache.begin(HeldPart::stacks));
+  EXPECT_FALSE(cache.begin(HeldPart::names)) << "cut short";
+  EXPECT_FALSE(cache.begin(HeldPart::locals)) << "not begun";
 }
 
 TEST_F(PageCacheTest, FrozenMemoryMissesAreErrors) {
