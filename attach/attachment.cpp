@@ -184,7 +184,8 @@ std::vector<PageCache::Asked> Attachment::State::rehearse(const HoldOptions& opt
   const auto rehearsed =
       std::make_shared<PageCache>(live(LiveMemory::Identity::checked), 0, PageCache::Notes::what_is_asked);
   target.memory = std::make_unique<FrozenMemory>(rehearsed);
-  target.lasting = std::make_unique<FrozenMemory>(rehearsed);
+  target.lasting = std::make_unique<FrozenMemory>(
+      std::make_shared<PageCache>(live(LiveMemory::Identity::checked)));  // of it nothing is noted
   if (options.copy_stacks) copy_sleepers_stacks(options.stack_bytes, target);
   read_futexes(target, read_clocks());
   rehearse(target);

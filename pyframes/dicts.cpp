@@ -114,7 +114,7 @@ Result<std::vector<DictEntry>> read_entries(Memory& memory, const EntryTable& ta
     Address key = word(entry + static_cast<std::size_t>(table.key.offset));
     Address value =
         split.empty() ? word(entry + static_cast<std::size_t>(table.value.offset)) : Address(split[i]);
-    if (!key.is_null() && !value.is_null()) found.push_back({key, value});
+    if (!key.is_null() && !value.is_null()) found.push_back({key, value, first + i});
   }
   return found;
 }
@@ -137,8 +137,13 @@ Result<DictItems> collect(Memory& memory, const EntryTable& table, std::size_t l
   return items;
 }
 
-Result<std::optional<Address>> find(const RuntimeLayout& layout, Memory& memory, const EntryTable& table,
-                                    std::string_view key) {
+struct FoundEntry {
+  Address value;
+  DictPlace place;
+};
+
+Result<std::optional<FoundEntry>> search(const RuntimeLayout& layout, Memory& memory, const EntryTable& table,
+                                         std::string_view key, Memory& key_memory) {
   std::uint64_t end = std::min(table.count, most_entries);
   Address str_type;  // the last type that was seen to be one of str
   for (std::uint64_t at = 0; at < end; at += batch) {
@@ -148,23 +153,38 @@ Result<std::optional<Address>> find(const RuntimeLayout& layout, Memory& memory,
     keys.reserve(entries->size());
     for (const DictEntry& entry : *entries)
       keys.push_back({entry.key, static_cast<std::uint64_t>(layout.compact_unicode.size) + key.size()});
-    memory.prefetch(keys);
+    key_memory.prefetch(keys);
     for (const DictEntry& entry : *entries) {
-      Result<Address> type = type_of(layout, memory, entry.key);
+      Result<Address> type = type_of(layout, key_memory, entry.key);
       if (!type) return std::move(type).error();
       if (*type != str_type) {
-        Result<std::uint64_t> flags = type_flags(layout, memory, *type);
+        Result<std::uint64_t> flags = type_flags(layout, key_memory, *type);
         if (!flags) return std::move(flags).error();
         if ((*flags & type_flag::unicode_subclass) == 0) continue;
         str_type = *type;
       }
-      Result<bool> same = str_equals(layout, memory, entry.key, key);
+      Result<bool> same = str_equals(layout, key_memory, entry.key, key);
       if (!same) return std::move(same).error();
-      if (*same) return std::optional<Address>(entry.value);
+      if (*same) return std::optional(FoundEntry{entry.value, {entry.index, entry.key}});
     }
   }
   if (table.count > end) return corrupt("a dict that is too large to be searched");
-  return std::optional<Address>();
+  return std::optional<FoundEntry>();
+}
+
+Result<std::optional<Address>> find(const RuntimeLayout& layout, Memory& memory, const EntryTable& table,
+                                    std::string_view key) {
+  Result<std::optional<FoundEntry>> found = search(layout, memory, table, key, memory);
+  if (!found) return std::move(found).error();
+  return *found ? std::optional((*found)->value) : std::nullopt;
+}
+
+// The value at a place where the key was before; none: it is not there.
+std::optional<Address> look_at(Memory& memory, const EntryTable& table, const DictPlace& place) {
+  if (place.index >= table.count) return std::nullopt;
+  const Result<std::vector<DictEntry>> entry = read_entries(memory, table, place.index, 1);
+  if (!entry || entry->empty() || entry->front().key != place.key) return std::nullopt;
+  return entry->front().value;
 }
 
 // Where an instance keeps its attributes; none: it has no attributes of its own.
@@ -262,6 +282,23 @@ Result<std::optional<Address>> find_in_dict(const RuntimeLayout& layout, Memory&
   return find(layout, memory, *table, key);
 }
 
+Result<std::optional<Address>> find_in_dict(const RuntimeLayout& layout, Memory& memory, Address dict,
+                                            std::string_view key, const KeySearch& by) {
+  Result<EntryTable> table = locate_dict(layout, memory, dict);
+  if (!table) return std::move(table).error();
+  const std::pair where(dict, std::string(key));
+  if (by.places != nullptr) {
+    if (const auto known = by.places->find(where); known != by.places->end()) {
+      if (std::optional<Address> value = look_at(memory, *table, known->second)) return value;
+    }
+  }
+  Result<std::optional<FoundEntry>> found = search(layout, memory, *table, key, by.keys);
+  if (!found) return std::move(found).error();
+  if (!*found) return std::optional<Address>();
+  if (by.places != nullptr) by.places->insert_or_assign(where, (*found)->place);
+  return std::optional((*found)->value);
+}
+
 Result<DictItems> read_attributes(const RuntimeLayout& layout, Memory& memory, Address object,
                                   std::size_t limit) {
   Result<std::optional<EntryTable>> table = locate_attributes(layout, memory, object);
@@ -285,6 +322,13 @@ Result<std::optional<Address>> find_in_module(const RuntimeLayout& layout, Memor
   Result<std::uint64_t> dict = read_field(memory, module, layout.module.md_dict, "md_dict");
   if (!dict) return std::move(dict).error();
   return find_in_dict(layout, memory, Address(*dict), name);
+}
+
+Result<std::optional<Address>> find_in_module(const RuntimeLayout& layout, Memory& memory, Address module,
+                                              std::string_view name, const KeySearch& by) {
+  Result<std::uint64_t> dict = read_field(memory, module, layout.module.md_dict, "md_dict");
+  if (!dict) return std::move(dict).error();
+  return find_in_dict(layout, memory, Address(*dict), name, by);
 }
 
 }  // namespace pythreads::pyframes

@@ -176,7 +176,7 @@ class FrameObjects {
   void find_thread_of(Address lock, const FrameCopy& frame) {
     const RuntimeLayout& layout = reading_.layout();
     const Result<std::optional<Address>> active =
-        find_in_dict(layout, reading_.memory, globals_of(layout, frame), "_active");
+        find_in_dict(layout, reading_.memory, globals_of(layout, frame), "_active", reading_.key_search());
     if (!active || !*active) return;
     const Result<DictItems> threads =
         read_dict(layout, reading_.memory, **active, reading_.options.max_threads);

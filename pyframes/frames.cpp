@@ -176,7 +176,8 @@ const attach::SharedText& module_of(Reading& reading, Address globals) {
   if (globals.is_null()) return name;
   Result<std::uint64_t> flags = object_flags(layout, reading.lasting, globals);
   if (!flags || (*flags & type_flag::dict_subclass) == 0) return name;
-  Result<std::optional<Address>> value = find_in_dict(layout, reading.lasting, globals, "__name__");
+  Result<std::optional<Address>> value =
+      find_in_dict(layout, reading.lasting, globals, "__name__", reading.key_search());
   if (!value || !*value) return name;
   flags = object_flags(layout, reading.lasting, **value);
   if (!flags || (*flags & type_flag::unicode_subclass) == 0) return name;

@@ -14,9 +14,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "attach/address.h"
@@ -123,6 +125,7 @@ attach::Result<Items> read_set(const RuntimeLayout& layout, attach::Memory& memo
 
 struct DictEntry {
   attach::Address key, value;
+  std::uint64_t index = 0;  // in the dict's table
 };
 struct DictItems {
   std::vector<DictEntry> entries;
@@ -131,10 +134,27 @@ struct DictItems {
 };
 attach::Result<DictItems> read_dict(const RuntimeLayout& layout, attach::Memory& memory, attach::Address dict,
                                     std::size_t limit);
+// A search goes by the keys' text, as str hashes are secret: a walk over all entries up to the one that is
+// sought. So where it was found is kept: a later search of the same dict looks there first, and takes an
+// entry whose key is the same object for the one that was sought.
+struct DictPlace {
+  std::uint64_t index = 0;  // of the entry
+  attach::Address key;
+};
+using DictPlaces = std::map<std::pair<attach::Address, std::string>, DictPlace>;  // by dict and key
+
+struct KeySearch {
+  attach::Memory& keys;  // where the text of keys is read from: it lives as long as they are keys
+  DictPlaces* places = nullptr;
+};
+
 // The value under a str key; none: read whole, and there is no such key. Reads keys in waves.
 attach::Result<std::optional<attach::Address>> find_in_dict(const RuntimeLayout& layout,
                                                             attach::Memory& memory, attach::Address dict,
                                                             std::string_view key);
+attach::Result<std::optional<attach::Address>> find_in_dict(const RuntimeLayout& layout,
+                                                            attach::Memory& memory, attach::Address dict,
+                                                            std::string_view key, const KeySearch& search);
 
 // ---- attributes
 
@@ -149,5 +169,8 @@ attach::Result<std::optional<attach::Address>> find_attribute(const RuntimeLayou
 attach::Result<std::optional<attach::Address>> find_in_module(const RuntimeLayout& layout,
                                                               attach::Memory& memory, attach::Address module,
                                                               std::string_view name);
+attach::Result<std::optional<attach::Address>> find_in_module(const RuntimeLayout& layout,
+                                                              attach::Memory& memory, attach::Address module,
+                                                              std::string_view name, const KeySearch& search);
 
 }  // namespace pythreads::pyframes

@@ -53,6 +53,7 @@ void read_names_of_locks(const Reading& reading, const RuntimeCopy& copy, PyRunt
                    .target = reading.target,
                    .memory = reading.lasting,
                    .lasting = reading.lasting,
+                   .keys = reading.keys,
                    .options = reading.options});
   read_lock_names(lasting, copy, state);
   read_lock_mentions(lasting, copy, state);
@@ -73,11 +74,13 @@ PyRuntimeState unnamed_state(const Reading& reading, const RuntimeCopy& copy) {
 }
 
 // A walk that is for what it touches, in a target that is held or will be.
-Reading touching(const Runtime& runtime, const ReadOptions& options, attach::Target& target) {
+Reading touching(const Runtime& runtime, const ReadOptions& options, attach::Target& target,
+                 attach::Memory& keys) {
   return Reading({.runtime = runtime,
                   .target = target,
                   .memory = *target.memory,
                   .lasting = *target.memory,
+                  .keys = keys,
                   .options = options,
                   .held = true});
 }
@@ -112,7 +115,7 @@ void touch_locals(Reading& reading, const RuntimeCopy& copy) {
 
 std::shared_ptr<Rehearsal> rehearse_python(const Runtime& runtime, const ReadOptions& options,
                                            attach::Target& running) {
-  Reading reading = touching(runtime, options, running);
+  Reading reading = touching(runtime, options, running, *running.lasting);
   RuntimeCopy copy = copy_runtime(reading);
   const PyRuntimeState state = touch(reading, copy);
   touch_names(reading, copy);
@@ -122,7 +125,7 @@ std::shared_ptr<Rehearsal> rehearse_python(const Runtime& runtime, const ReadOpt
 
 void fetch_python(const Runtime& runtime, const ReadOptions& options, attach::Target& held,
                   Rehearsal* rehearsal) {
-  Reading reading = touching(runtime, options, held);
+  Reading reading = touching(runtime, options, held, *held.memory);
   if (rehearsal != nullptr) {
     rehearsal->give_facts(reading);
     RuntimeCopy moved = copy_interpreters(reading);
@@ -157,6 +160,7 @@ PyRuntimeState read_python(const Runtime& runtime, const ReadOptions& options, a
                    .target = target,
                    .memory = *target.memory,
                    .lasting = target.lasting ? *target.lasting : *target.memory,
+                   .keys = target.lasting ? *target.lasting : *target.memory,
                    .options = options});
   RuntimeCopy copy = copy_runtime(reading);
   read_interpreters(reading, copy, state);

@@ -31,6 +31,7 @@
 #include "attach/target.h"
 #include "pyframes/code.h"
 #include "pyframes/exception_table.h"
+#include "pyframes/objects.h"
 #include "pyframes/python_reader.h"
 #include "pyframes/python_state.h"
 #include "pyframes/runtime.h"
@@ -86,7 +87,8 @@ struct LastingFacts {
   std::unordered_map<attach::Address, std::shared_ptr<const std::vector<MethodCall>>> method_calls;
   std::unordered_map<attach::Address, std::vector<attach::Address>> code_name_tuples;  // co_names
   std::unordered_map<attach::Address, bool> generator_types;  // whether objects of the type are generators
-  attach::Address code_type;                                  // PyCode_Type, once an object of it was seen
+  DictPlaces dict_places;
+  attach::Address code_type;  // PyCode_Type, once an object of it was seen
 };
 
 // What one look is made with.
@@ -97,6 +99,9 @@ struct LookContext {
   attach::Memory& memory;
   // What doesn't change while it exists: code objects, names, types. While held it is `memory`.
   attach::Memory& lasting;
+  // For the text of dicts' keys. Before the stop it is none of what the stop will read again: it is not
+  // sought there where a key still has its place.
+  attach::Memory& keys;
   const ReadOptions& options;
   bool held = false;
 };
@@ -129,6 +134,7 @@ struct Reading : LookContext, LastingFacts {
   StackFrames stack_frames;
 
   LastingFacts& lasting_facts() { return *this; }
+  KeySearch key_search() { return {keys, &dict_places}; }
   const RuntimeLayout& layout() const { return runtime.layout; }
 };
 

@@ -36,12 +36,13 @@ attach::Error missing(const std::string& what) {
 }
 
 // One interpreter's module threading; null: it was not imported. Then nobody has a name, and that is no gap.
-Result<Address> find_threading(const RuntimeLayout& layout, attach::Memory& memory,
-                               const InterpreterCopy& interpreter) {
+Result<Address> find_threading(Reading& reading, const InterpreterCopy& interpreter) {
+  const RuntimeLayout& layout = reading.layout();
   const std::optional<Address> modules = interpreter.interpreter.pointer(layout.interpreter.modules);
   if (!modules) return missing("place for sys.modules in the layout");
   if (modules->is_null()) return missing("sys.modules yet");
-  Result<std::optional<Address>> threading = find_in_dict(layout, memory, *modules, "threading");
+  Result<std::optional<Address>> threading =
+      find_in_dict(layout, reading.memory, *modules, "threading", reading.key_search());
   if (!threading) return std::move(threading).error().within("sys.modules");
   return threading->value_or(Address());
 }
@@ -50,7 +51,8 @@ Result<Address> find_threading(const RuntimeLayout& layout, attach::Memory& memo
 Result<Address> find_table(Reading& reading, Address threading, std::string_view name) {
   const RuntimeLayout& layout = reading.layout();
   const std::string spoken = "threading." + std::string(name);
-  Result<std::optional<Address>> dict = find_in_module(layout, reading.memory, threading, name);
+  Result<std::optional<Address>> dict =
+      find_in_module(layout, reading.memory, threading, name, reading.key_search());
   if (!dict) return std::move(dict).error().within("threading");
   if (!*dict) return missing(spoken);
   Result<std::uint64_t> flags = object_flags(layout, reading.memory, **dict);
@@ -160,7 +162,7 @@ Result<ThreadNames> read_names(Reading& reading, const InterpreterCopy& interpre
   const RuntimeLayout& layout = reading.layout();
   attach::Memory& memory = reading.memory;
   ThreadNames names;
-  Result<Address> threading = find_threading(layout, memory, interpreter);
+  Result<Address> threading = find_threading(reading, interpreter);
   if (!threading) return std::move(threading).error();
   if (threading->is_null()) return names;
   Result<DictItems> items = read_threads(reading, *threading, "_active");
@@ -194,7 +196,7 @@ std::vector<std::byte> heads_of_thread_tables(Reading& reading, const RuntimeCop
     heads.resize(before + reading.memory.read_up_to(from, std::span(heads).subspan(before)));
   };
   for (const InterpreterCopy& interpreter : copy.interpreters) {
-    const Result<Address> threading = find_threading(layout, reading.memory, interpreter);
+    const Result<Address> threading = find_threading(reading, interpreter);
     if (!threading || threading->is_null()) continue;
     for (const std::string_view name : {"_active", "_limbo"}) {
       const Result<Address> table = find_table(reading, *threading, name);

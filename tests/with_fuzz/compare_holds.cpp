@@ -57,6 +57,7 @@ class Look {
                   .target = target,
                   .memory = *target.memory,
                   .lasting = *target.memory,
+                  .keys = *target.memory,
                   .options = options_,
                   .held = true}),
         locks_(locks) {}

@@ -51,6 +51,7 @@ class Frames : public testing::TestWithParam<LayoutRow> {
                      .target = target,
                      .memory = heap.memory(),
                      .lasting = heap.memory(),
+                     .keys = heap.memory(),
                      .options = options});
     RuntimeCopy copy = copy_interpreters(reading);
     chain_frames(reading, copy);

@@ -92,6 +92,7 @@ class Monitored : public testing::TestWithParam<LayoutRow> {
                     .target = target,
                     .memory = heap.memory(),
                     .lasting = heap.memory(),
+                    .keys = heap.memory(),
                     .options = options});
   }
   std::optional<std::uint8_t> at(std::size_t unit) {

@@ -283,6 +283,7 @@ struct BuiltRuntime {
                               .target = target,
                               .memory = objects.memory(),
                               .lasting = objects.memory(),
+                              .keys = objects.memory(),
                               .options = options});
   }
   pyframes::PyThread& thread(std::size_t i) { return state.interpreters[0].threads[i]; }

@@ -121,6 +121,30 @@ TEST_P(Objects, AFailedReadIsNotAMissingKey) {
   EXPECT_EQ(find_in_dict(layout(), heap.memory(), dict, "there").error().code, ErrorCode::unreadable);
 }
 
+TEST_P(Objects, ASecondSearchReadsNoKeys) {
+  PythonHeap heap(layout());
+  std::vector<std::pair<Address, Address>> entries;
+  for (int i = 0; i < 100; ++i) entries.emplace_back(heap.str("key" + std::to_string(i)), heap.integer(i));
+  const Address dict = heap.dict(entries);
+  DictPlaces places;
+  const auto first = find_in_dict(layout(), heap.memory(), dict, "key77", {heap.memory(), &places});
+  ASSERT_TRUE(first && *first);
+  EXPECT_EQ(**first, entries[77].second);
+  tests::FakeMemory nothing;
+  const auto second = find_in_dict(layout(), heap.memory(), dict, "key77", {nothing, &places});
+  ASSERT_TRUE(second && *second);
+  EXPECT_EQ(**second, entries[77].second);
+  EXPECT_FALSE(find_in_dict(layout(), heap.memory(), dict, "key78", {nothing, &places}));
+
+  // Another key stands there now: it is sought anew.
+  places.at({dict, "key77"}).key = entries[76].first;
+  EXPECT_FALSE(find_in_dict(layout(), heap.memory(), dict, "key77", {nothing, &places}));
+  const auto third = find_in_dict(layout(), heap.memory(), dict, "key77", {heap.memory(), &places});
+  ASSERT_TRUE(third && *third);
+  EXPECT_EQ(**third, entries[77].second);
+  EXPECT_EQ(places.at({dict, "key77"}).index, 77u);
+}
+
 TEST_P(Objects, AttributesOfInstances) {
   PythonHeap heap(layout());
   const Address value = heap.integer(7);

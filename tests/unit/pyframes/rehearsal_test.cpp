@@ -50,6 +50,7 @@ class RehearsalTest : public testing::TestWithParam<LayoutRow> {
                     .target = target,
                     .memory = heap.memory(),
                     .lasting = heap.memory(),
+                    .keys = heap.memory(),
                     .options = options,
                     .held = true});
   }
