@@ -24,6 +24,12 @@ std::vector<std::byte> read_stack_top(attach::Memory& memory, std::optional<Addr
   return bytes;
 }
 
+// Of a data stack's frames, what lies between two: local variables and the value stack. On the heap nothing
+// tells whose it is.
+std::uint64_t most_between(const RuntimeLayout& layout) {
+  return layout.frame_style == FrameStyle::frame_objects ? 0 : 512;
+}
+
 // Target::threads is in the order of the tids, but for the leader, which is the first.
 const attach::ThreadState* find_thread(const std::vector<attach::ThreadState>& threads, pid_t tid) {
   if (threads.empty()) return nullptr;
@@ -39,7 +45,7 @@ bool equal(std::span<const std::byte> a, std::span<const std::byte> b) {
 }
 
 bool is_as_before(attach::Memory& memory, Address at, std::span<const std::byte> before) {
-  std::array<std::byte, 1024> now;  // NOLINT: filled by the read
+  std::array<std::byte, 4096> now;  // NOLINT: filled by the read
   while (!before.empty()) {
     const std::size_t size = std::min(before.size(), now.size());
     if (memory.read_up_to(at, std::span(now).first(size)) != size) return false;
@@ -56,8 +62,10 @@ Rehearsal::Rehearsal(Reading&& reading, RuntimeCopy&& copy, const PyRuntimeState
   for (InterpreterCopy& interpreter : copy.interpreters) {
     for (ThreadCopy& from : interpreter.threads) {
       Thread thread;
-      thread.frames = std::move(from.frames);
-      thread.whole = from.frames_gap.empty();
+      if (std::optional<std::vector<Frames>> frames = remember(reading, from.frames)) {
+        thread.frames = *std::move(frames);
+        thread.whole = from.frames_gap.empty();
+      }
       if (from.os_thread != nullptr) {
         thread.tid = from.os_thread->tid;
         thread.sp = from.os_thread->sleeping_sp;
@@ -78,6 +86,34 @@ Rehearsal::Rehearsal(Reading&& reading, RuntimeCopy&& copy, const PyRuntimeState
   facts_ = std::move(reading.lasting_facts());
 }
 
+std::optional<std::vector<Rehearsal::Frames>> Rehearsal::remember(Reading& reading,
+                                                                  const std::vector<FrameCopy>& frames) {
+  std::vector<attach::Range> ranges;
+  ranges.reserve(frames.size());
+  for (const FrameCopy& frame : frames) ranges.push_back({frame.frame.at(), frame.frame.bytes().size()});
+  std::sort(ranges.begin(), ranges.end(),
+            [](const attach::Range& a, const attach::Range& b) { return a.begin < b.begin; });
+  const std::uint64_t between = most_between(reading.layout());
+  std::vector<Frames> kept;
+  for (std::size_t i = 0; i < ranges.size();) {
+    attach::Range whole = ranges[i];
+    std::size_t next = i + 1;
+    for (; next < ranges.size() && ranges[next].begin - whole.begin <= whole.size + between; ++next) {
+      whole.size = std::max(whole.size, ranges[next].end() - whole.begin);
+    }
+    const std::size_t begin = frame_bytes_.size();
+    frame_bytes_.resize(begin + whole.size);
+    const std::size_t got = reading.memory.read_up_to(whole.begin, std::span(frame_bytes_).subspan(begin));
+    if (got < ranges[i].size) return std::nullopt;
+    // Where there is a hole between two, the frames before it.
+    while (got < whole.size) whole.size = ranges[--next - 1].end() - whole.begin;
+    frame_bytes_.resize(begin + whole.size);
+    kept.push_back({whole.begin, begin, whole.size});
+    i = next;
+  }
+  return kept;
+}
+
 void Rehearsal::give_facts(Reading& held) {
   held.lasting_facts() = std::move(facts_);
 }
@@ -90,8 +126,8 @@ bool Rehearsal::has_moved(Reading& held, const Thread& before, const ThreadCopy&
     if (futex_word(*thread) != before.futex) return true;
   }
   if (before.sp && !is_as_before(held.memory, *before.sp, before.stack_top)) return true;
-  return !std::ranges::all_of(before.frames, [&](const FrameCopy& frame) {
-    return is_as_before(held.memory, frame.address, frame.frame.bytes());
+  return !std::ranges::all_of(before.frames, [&](const Frames& frames) {
+    return is_as_before(held.memory, frames.at, std::span(frame_bytes_).subspan(frames.begin, frames.size));
   });
 }
 

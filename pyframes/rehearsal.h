@@ -44,19 +44,26 @@ class Rehearsal {
   bool is_news(const PyRuntimeState& state) const;
 
  private:
+  // Frames that lie close together, with what is between them: bytes of `frame_bytes_`.
+  struct Frames {
+    attach::Address at;
+    std::size_t begin = 0, size = 0;
+  };
   struct Thread {
     StructCopy tstate;
-    std::vector<FrameCopy> frames;
+    std::vector<Frames> frames;
     bool whole = false;  // its chain of frames was read to the end
     pid_t tid = 0;       // 0: none was matched
     std::optional<attach::Address> sp, futex;
     std::vector<std::byte> stack_top;
   };
 
+  std::optional<std::vector<Frames>> remember(Reading& reading, const std::vector<FrameCopy>& frames);
   bool has_moved(Reading& held, const Thread& before, const ThreadCopy& now) const;
 
   LastingFacts facts_;
   std::unordered_map<attach::Address, Thread> threads_;  // by thread state
+  std::vector<std::byte> frame_bytes_;                   // of all threads: compared one after another
   std::unordered_set<attach::Address> waited_for_;
   std::vector<std::byte> name_tables_;
 };

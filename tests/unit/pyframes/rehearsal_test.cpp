@@ -30,7 +30,8 @@ class RehearsalTest : public testing::TestWithParam<LayoutRow> {
       const std::uint64_t ident = 0x1000 * (i + 1);
       tstates[i] = heap.add_thread(interpreter, ident);
       outer[i] = heap.frame(code, 4, Address());
-      heap.set_frame(tstates[i], heap.frame(code, 8, outer[i]));
+      inner[i] = heap.frame(code, 8, outer[i]);
+      heap.set_frame(tstates[i], inner[i]);
       stacks[i] = heap.allocate(4096);
       attach::ThreadState& thread = target.threads.emplace_back();
       thread.tid = static_cast<pid_t>(100 + i);
@@ -72,13 +73,19 @@ class RehearsalTest : public testing::TestWithParam<LayoutRow> {
     return copy.interpreters.at(0).threads.size();
   }
 
+  std::uint64_t place_in_frame() const {
+    const bool objects = layout.frame_style == FrameStyle::frame_objects;
+    return static_cast<std::uint64_t>(objects ? layout.frame_object.f_lasti.offset
+                                              : layout.interpreter_frame.instr_ptr.offset);
+  }
+
   const RuntimeLayout layout;
   PythonHeap heap;
   Runtime runtime;
   ReadOptions options;
   attach::Target target;
   Address interpreter, code;
-  Address tstates[2], outer[2], stacks[2];
+  Address tstates[2], outer[2], inner[2], stacks[2];
 };
 
 TEST_P(RehearsalTest, NobodyMoved) {
@@ -87,10 +94,13 @@ TEST_P(RehearsalTest, NobodyMoved) {
 
 TEST_P(RehearsalTest, AFrameFurtherOutIsAtAnotherPlace) {
   const Rehearsal rehearsal = rehearse();
-  const bool objects = layout.frame_style == FrameStyle::frame_objects;
-  const std::int32_t at =
-      objects ? layout.frame_object.f_lasti.offset : layout.interpreter_frame.instr_ptr.offset;
-  heap.memory().put(outer[1] + static_cast<std::uint64_t>(at), std::uint32_t{12});
+  heap.memory().put(outer[1] + place_in_frame(), std::uint32_t{12});
+  EXPECT_EQ(moved(rehearsal), 1u);
+}
+
+TEST_P(RehearsalTest, TheInnermostFrameIsAtAnotherPlace) {
+  const Rehearsal rehearsal = rehearse();
+  heap.memory().put(inner[1] + place_in_frame(), std::uint32_t{12});
   EXPECT_EQ(moved(rehearsal), 1u);
 }
 
