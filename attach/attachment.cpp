@@ -187,12 +187,9 @@ std::vector<PageCache::Asked> Attachment::State::rehearse(const HoldOptions& opt
   target.lasting = std::make_unique<FrozenMemory>(
       std::make_shared<PageCache>(live(LiveMemory::Identity::checked)));  // of it nothing is noted
   if (options.copy_stacks) copy_sleepers_stacks(options.stack_bytes, target);
-  read_futexes(target, read_clocks());
+  fetch_futexes(target);
   rehearse(target);
-  for (ThreadState& thread : target.threads) {
-    thread.stack = {};
-    thread.futex.reset();
-  }
+  for (ThreadState& thread : target.threads) thread.stack = {};
   return rehearsed->asked();
 }
 
@@ -225,12 +222,14 @@ Result<StopReport> Attachment::State::look_without_stop(const std::function<void
   report.captured_at = std::chrono::system_clock::now();
   make_pages(LiveMemory::Identity::checked, 0);
   decode_waits(target, report);
-  read_futexes(target, read_clocks());
+  const StopClocks clocks = read_clocks();
+  fetch_futexes(target);
   for (ThreadState& thread : target.threads) {
     if (thread.gap.empty()) thread.gap = "it was not stopped: no registers and no stack";
   }
   read(target);
   pages->close();
+  read_futexes(target, clocks);
   after_release(false, report);
   return report;
 }
@@ -334,9 +333,10 @@ Result<StopReport> Attachment::State::look_at_stop(const HoldOptions& options, c
     pages->begin(HeldPart::words);
   }
   decode_waits(target, report);
-  read_futexes(target, clocks);
+  fetch_futexes(target);
   readers.read(target);
   holder.release();
+  read_futexes(target, clocks);
 
   report.pause_ms = holder.pause().count();
   report.budget_passed = holder.budget_passed();

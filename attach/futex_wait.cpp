@@ -3,6 +3,7 @@
 #include <linux/futex.h>
 #include <sys/syscall.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <ctime>
@@ -106,7 +107,7 @@ StopClocks read_clocks() {
   return {clock_now(CLOCK_REALTIME), clock_now(CLOCK_MONOTONIC)};
 }
 
-void read_futexes(Target& target, const StopClocks& now) {
+void fetch_futexes(Target& target) {
   std::vector<Range> wave;
   for (const ThreadState& thread : target.threads) {
     if (!is_wait(thread)) continue;
@@ -116,10 +117,14 @@ void read_futexes(Target& target, const StopClocks& now) {
     if (thread.kernel_wait->arguments[3] != 0)
       wave.push_back({Address(thread.kernel_wait->arguments[3]), sizeof(Limit)});
   }
-  if (wave.empty()) return read_words(target, now, false);
+  if (wave.empty()) return;
   add_thread_heads(target, wave);
   target.memory->prefetch(wave);
-  read_words(target, now, is_glibc(target));
+}
+
+void read_futexes(Target& target, const StopClocks& now) {
+  const bool any = std::any_of(target.threads.begin(), target.threads.end(), is_wait);
+  read_words(target, now, any && is_glibc(target));
 }
 
 }  // namespace pythreads::attach

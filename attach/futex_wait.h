@@ -22,8 +22,11 @@ struct StopClocks {
 };
 StopClocks read_clocks();
 
-// ThreadState::futex of every thread whose kernel_wait is a futex wait. Called while the target is held:
-// reads `target.memory` alone.
+// While the target is held: touches what the next one reads.
+void fetch_futexes(Target& target);
+
+// ThreadState::futex of every thread whose kernel_wait is a futex wait, from `target.memory` alone. `now` is
+// when it was held.
 void read_futexes(Target& target, const StopClocks& now);
 
 }  // namespace pythreads::attach

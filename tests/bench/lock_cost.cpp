@@ -5,8 +5,10 @@
 // Prints the median held time without locks and with them, in milliseconds, and their ratio.
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <vector>
 
 #include "attach/attachment.h"
@@ -35,9 +37,15 @@ double held_ms(pid_t pid, bool locks) {
     return -1;
   }
   const pythreads::pyframes::ReadOptions options{.locks = locks};
+  std::shared_ptr<pythreads::pyframes::Rehearsal> rehearsal;
   const pythreads::attach::Result<pythreads::attach::StopReport> stop = attachment->hold(
-      {.copy_stacks = true},
-      [&](pythreads::attach::Target& held) { pythreads::pyframes::fetch_python(*runtime, options, held); });
+      {.pause_budget = std::chrono::minutes(10), .copy_stacks = true},
+      [&](pythreads::attach::Target& held) {
+        pythreads::pyframes::fetch_python(*runtime, options, held, rehearsal.get());
+      },
+      [&](pythreads::attach::Target& running) {
+        rehearsal = pythreads::pyframes::rehearse_python(*runtime, options, running);
+      });
   if (!stop || !stop->gaps.empty()) {
     std::fprintf(stderr, "lock_cost: %s\n", stop ? stop->gaps[0].c_str() : stop.error().message.c_str());
     return -1;

@@ -25,7 +25,7 @@ def collect():
 
 def come_back():
     go.wait()
-    time.sleep(1)
+    time.sleep(0.5)  # after the collector stands, and before the process looks quiet
 
 
 if getattr(sys, "_is_gil_enabled", lambda: True)():

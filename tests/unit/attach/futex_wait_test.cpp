@@ -44,6 +44,7 @@ class Futexes : public testing::Test {
     thread.registers = Registers{};
     thread.registers->pthread_self = head;
     target_.threads = {thread};
+    fetch_futexes(target_);
     read_futexes(target_, now);
     return target_.threads[0].futex;
   }
