@@ -328,6 +328,8 @@ class Owners {
   }
 
   void set_owner(Resource& resource, const JoinedThread& owner, Certainty certainty, Evidence evidence) {
+    // One that was not stopped with the others may have given it back while these were read.
+    if (owner.os != nullptr && !owner.held()) certainty = std::min(certainty, Certainty::inferred);
     resource.owner = Node{owner.pid, owner.tid()};
     resource.owner_certainty = certainty;
     resource.owner_evidence = std::move(evidence);

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 #include <linux/futex.h>
+#include <sys/syscall.h>
 
 #include <cstdint>
 #include <cstring>
@@ -124,6 +125,15 @@ TEST(Owners, AnOpenBlockIsBelievedBeforeAnAcquire) {
   const Resource resource = resource_at(findings_of(bank), some_lock);
   EXPECT_EQ(resource.owner, (Node{10, 13}));
   EXPECT_EQ(resource.owner_certainty, Certainty::certain);
+}
+
+TEST(Owners, OneThatWasNotStoppedMayHaveGivenItBack) {
+  SnapshotBuilder bank(10);
+  bank.thread(11, "one").frame("a.py", 1, "f").waits_for(lock(some_lock));
+  bank.thread(12, "two").frame("a.py", 3, "h").sleeps_in(SYS_read).holds(lock(some_lock), 0, 3).not_held();
+  const Resource resource = resource_at(findings_of(bank), some_lock);
+  EXPECT_EQ(resource.owner, (Node{10, 12}));
+  EXPECT_EQ(resource.owner_certainty, Certainty::inferred);
 }
 
 TEST(Owners, ALikelyHoldBearsAnOwnerFieldOutByInference) {
