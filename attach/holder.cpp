@@ -88,8 +88,9 @@ void Holder::run(const std::vector<ThreadBefore>& before) {
     const auto stopping = now - *held_since;
     const auto letting_go = std::min<std::chrono::nanoseconds>(
         stopping, detach_time * static_cast<std::int64_t>(stopped.threads().size()));
-    reading_ends_ = *held_since + bounds_.pause - letting_go;
-    release_by_ = std::max(reading_ends_, now + std::max(least_reading, bounds_.pause / 4));
+    const auto in_time = *held_since + bounds_.pause - letting_go;
+    reading_ends_ = in_time - bounds_.pause / 10;  // readers look at the clock now and then
+    release_by_ = std::max(in_time, now + std::max(least_reading, bounds_.pause / 4));
   }
   {
     const std::lock_guard lock(mutex_);
