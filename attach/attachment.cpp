@@ -72,6 +72,9 @@ struct Attachment::State {
   }
 
   Result<void> open_all();
+  void make_live();
+  Result<void> follow_memory();
+  Result<void> refresh();
   Result<void> refresh_mappings();
   Result<void> read_threads();
   bool take_mappings(StopReport& report);
@@ -112,6 +115,49 @@ Result<void> Attachment::State::open_all() {
   mappings = LiveMappings(std::move(maps));
   if (Result<void> done = open_into("task", O_RDONLY | O_DIRECTORY, task); !done) return done;
   return open_into("stat", O_RDONLY, stat);
+}
+
+// What reads by memory while nothing is held.
+void Attachment::State::make_live() {
+  target.memory = std::make_unique<LiveMemory>(memory_tid, mem, LiveMemory::Identity::checked);
+  target.lasting = std::make_unique<LiveMemory>(memory_tid, mem, LiveMemory::Identity::checked);
+}
+
+// Where the leader has ended, memory is read by another thread's number: when that one ends too, the kernel
+// may give the number to anybody.
+Result<void> Attachment::State::follow_memory() {
+  const auto is_there = [this](pid_t tid) {
+    const Result<std::vector<pid_t>> tids = dir.list_threads();
+    return tids && std::find(tids->begin(), tids->end(), tid) != tids->end();
+  };
+  if (memory_tid == pid() || is_there(memory_tid)) return {};
+  Result<ProcDir> now = ProcDir::open(pid());
+  if (!now) return std::move(now).error();
+  Result<Process> process = now->read_process();
+  if (!process) return std::move(process).error();
+  if (process->start_ticks != target.process.start_ticks) {
+    return Error{ErrorCode::process_ended, "process " + std::to_string(pid()) + " has ended", ""};
+  }
+  dir = std::move(*now);
+  target.files = make_target_files(dir);
+  return open_all();
+}
+
+Result<void> Attachment::State::refresh() {
+  const LiveMemory now(memory_tid, mem, LiveMemory::Identity::checked);
+  if (!now.still_there()) {
+    return Error{
+        ErrorCode::process_ended,
+        "process " + std::to_string(pid()) + " ended, or executed another program, after the look before",
+        ""};
+  }
+  if (Result<void> done = follow_memory(); !done) return done;
+  Result<Process> process = dir.read_process();
+  if (!process) return std::move(process).error();
+  process->forked_from = target.process.forked_from;  // what was told while that parent lived
+  target.process = std::move(*process);
+  make_live();
+  return refresh_mappings();
 }
 
 // The mappings as they are now, and the modules where files came or went.
@@ -371,10 +417,7 @@ Result<Attachment> Attachment::prepare(pid_t pid) {
     return explain_ptrace_failure(state->dir, pid, EPERM);
   }
   if (Result<void> done = state->open_all(); !done) return std::move(done).error();
-  state->target.memory =
-      std::make_unique<LiveMemory>(state->memory_tid, state->mem, LiveMemory::Identity::checked);
-  state->target.lasting =
-      std::make_unique<LiveMemory>(state->memory_tid, state->mem, LiveMemory::Identity::checked);
+  state->make_live();
   state->target.files = make_target_files(state->dir);
   if (Result<void> done = state->refresh_mappings(); !done) return std::move(done).error();
   if (state->target.mappings.empty()) {
@@ -405,6 +448,10 @@ Result<Attachment> Attachment::prepare(pid_t pid) {
     known.forked_from = find_fork_parent(state->dir, *known.parent_pid, state->target.mappings);
   }
   return Attachment(std::move(state));
+}
+
+Result<void> Attachment::refresh() {
+  return state_->refresh();
 }
 
 Result<StopReport> Attachment::hold(const HoldOptions& options, const std::function<void(Target&)>& read,

@@ -49,6 +49,10 @@ class Attachment {
   // apart in the message, with a hint that was checked).
   static Result<Attachment> prepare(pid_t pid);
 
+  // Before a further `hold`: mappings, modules and process as they are now, and memory that is live again.
+  // ErrorCode::process_ended: the process has ended, or executed another program, since it was prepared.
+  Result<void> refresh();
+
   // May be called again (--samples): each call is a new stop with new pages.
   // `rehearse` may be empty: then each page is asked for while the target is held.
   Result<StopReport> hold(const HoldOptions& options, const std::function<void(Target&)>& read,

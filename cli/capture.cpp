@@ -2,13 +2,15 @@
 
 #include <unistd.h>
 
-#include <cstdio>
+#include <algorithm>
 #include <memory>
+#include <optional>
 #include <unordered_set>
 #include <utility>
 #include <vector>
 
 #include "attach/attachment.h"
+#include "attach/modules.h"
 #include "cli/meant_process.h"
 #include "pyframes/python_reader.h"
 #include "pyframes/redaction.h"
@@ -68,10 +70,82 @@ class NeedsNativeStack {
   std::unordered_set<pid_t> holders_, explained_;
 };
 
+// What of the modules an unwinder was made from: the same at another look, it is still right.
+bool same_modules(const std::vector<attach::Module>& a, const std::vector<attach::Module>& b) {
+  return std::equal(
+      a.begin(), a.end(), b.begin(), b.end(), [](const attach::Module& one, const attach::Module& other) {
+        return one.range == other.range && one.bias == other.bias && one.path == other.path &&
+               one.build_id == other.build_id && one.deleted == other.deleted &&
+               one.first_mapping.inode == other.first_mapping.inode &&
+               one.first_mapping.device == other.first_mapping.device && one.elf_header == other.elf_header;
+      });
+}
+
+std::vector<attach::Range> executable_ranges(const std::vector<attach::Mapping>& mappings) {
+  std::vector<attach::Range> ranges;
+  for (const attach::Mapping& mapping : mappings) {
+    if (mapping.executable) ranges.push_back(mapping.range);
+  }
+  return ranges;
+}
+
+}  // namespace
+
+struct OpenedTarget::Kept {
+  explicit Kept(pid_t number) : pid(number) {}
+
+  pid_t pid;
+  std::optional<attach::Attachment> attachment;
+
+  // What holds as long as the same modules are mapped.
+  std::optional<pyframes::Runtime> runtime;
+  std::vector<attach::Module> runtime_modules;
+  std::optional<unwinder::Unwinder> unwinder;
+  std::vector<attach::Module> unwinder_modules;
+  std::vector<attach::Range> unwinder_code;
+  const attach::TargetFiles* unwinder_files = nullptr;
+
+  attach::Result<void> open_or_refresh(Deadline deadline);
+  unwinder::Unwinder& current_unwinder(attach::Target& target);
+  void walk_native(report::Snapshot& snapshot, bool all, bool& deadline_passed, Deadline deadline);
+};
+
+attach::Result<void> OpenedTarget::Kept::open_or_refresh(Deadline deadline) {
+  if (!attachment) {
+    attach::Result<attach::Attachment> prepared = attach::Attachment::prepare(pid);
+    if (!prepared) return point_to_inner(std::move(prepared).error(), pid);
+    attachment.emplace(std::move(*prepared));
+  } else if (attach::Result<void> done = attachment->refresh(); !done) {
+    return done;
+  }
+  attach::Target& target = attachment->target();
+  if (runtime && same_modules(runtime_modules, target.modules)) return {};
+  runtime.reset();
+  attach::Result<pyframes::Runtime> found = pyframes::find_runtime(target);
+  if (!found) return no_runtime(std::move(found).error(), target.process, deadline);
+  runtime.emplace(std::move(*found));
+  runtime_modules = target.modules;
+  return {};
+}
+
+// Its names and rows are of addresses: of the same modules, and the same code outside of them.
+unwinder::Unwinder& OpenedTarget::Kept::current_unwinder(attach::Target& target) {
+  std::vector<attach::Range> code = executable_ranges(target.mappings);
+  if (!unwinder || code != unwinder_code || unwinder_files != target.files.get() ||
+      !same_modules(unwinder_modules, target.modules)) {
+    unwinder.emplace(target.modules, *target.files, target.mappings);
+    unwinder_files = target.files.get();
+    unwinder_modules = target.modules;
+    unwinder_code = std::move(code);
+  }
+  return *unwinder;
+}
+
 // Without --native only those that the findings need, so that these depend on no display option.
-void walk_native(report::Snapshot& snapshot, attach::Target& target, bool all, bool& deadline_passed,
-                 Deadline deadline) {
-  unwinder::Unwinder unwinder(target.modules, *target.files, target.mappings);
+void OpenedTarget::Kept::walk_native(report::Snapshot& snapshot, bool all, bool& deadline_passed,
+                                     Deadline deadline) {
+  attach::Target& target = attachment->target();
+  unwinder::Unwinder& walker = current_unwinder(target);
   const NeedsNativeStack is_needed(snapshot.runtime);
   std::vector<unwinder::NativeStack*> walked;
   std::size_t left = most_needed_stacks;
@@ -86,31 +160,35 @@ void walk_native(report::Snapshot& snapshot, attach::Target& target, bool all, b
       thread.native.gap = kDeadlineGap;
       continue;
     }
-    thread.native = unwinder.walk(*thread.os.registers, *target.memory, *target.lasting);
+    thread.native = walker.walk(*thread.os.registers, *target.memory, *target.lasting);
     thread.native_walked = true;
     walked.push_back(&thread.native);
     if (!all) --left;
   }
-  unwinder.symbolize(walked, all ? unwinder::Detail::names_and_lines : unwinder::Detail::names);
+  walker.symbolize(walked, all ? unwinder::Detail::names_and_lines : unwinder::Detail::names);
 }
 
-}  // namespace
+OpenedTarget::OpenedTarget(pid_t pid) : kept_(std::make_unique<Kept>(pid)) {}
+OpenedTarget::OpenedTarget(OpenedTarget&&) noexcept = default;
+OpenedTarget& OpenedTarget::operator=(OpenedTarget&&) noexcept = default;
+OpenedTarget::~OpenedTarget() = default;
 
-attach::Result<Capture> capture(pid_t pid, const Options& options, Deadline deadline) {
-  attach::Result<attach::Attachment> attachment = attach::Attachment::prepare(pid);
-  if (!attachment) return point_to_inner(std::move(attachment).error(), pid);
-  attach::Target& target = attachment->target();
+pid_t OpenedTarget::pid() const {
+  return kept_->pid;
+}
 
-  attach::Result<pyframes::Runtime> runtime = pyframes::find_runtime(target);
-  if (!runtime) return no_runtime(std::move(runtime).error(), target.process, deadline);
+attach::Result<Capture> OpenedTarget::look(const Options& options, Deadline deadline) {
+  if (attach::Result<void> done = kept_->open_or_refresh(deadline); !done) return std::move(done).error();
+  attach::Target& target = kept_->attachment->target();
+  const pyframes::Runtime* runtime = &*kept_->runtime;
 
   const pyframes::ReadOptions read{.locals = options.locals, .redact = options.redact};
   const attach::HoldOptions hold{.stop = options.stop,
                                  .pause_budget = options.pause_budget,
                                  .copy_stacks = true,
-                                 .count_switches = options.command == Command::check};
+                                 .count_switches = options.command == Command::check || options.samples > 1};
   std::shared_ptr<pyframes::Rehearsal> rehearsal;
-  attach::Result<attach::StopReport> stop = attachment->hold(
+  attach::Result<attach::StopReport> stop = kept_->attachment->hold(
       hold, [&](attach::Target& held) { pyframes::fetch_python(*runtime, read, held, rehearsal.get()); },
       [&](attach::Target& running) { rehearsal = pyframes::rehearse_python(*runtime, read, running); });
   if (!stop) return std::move(stop).error();
@@ -130,7 +208,7 @@ attach::Result<Capture> capture(pid_t pid, const Options& options, Deadline dead
   for (const attach::ThreadState& thread : target.threads) {
     snapshot.threads.push_back({.os = thread, .native = {}});
   }
-  walk_native(snapshot, target, options.native, result.deadline_passed, deadline);
+  kept_->walk_native(snapshot, options.native, result.deadline_passed, deadline);
   return result;
 }
 

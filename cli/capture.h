@@ -1,9 +1,16 @@
-// One look at one process: prepare, hold, read on. The only place that knows every reader.
+// Looks at one process: prepare once, then hold and read on for each look. The only place that knows every
+// reader.
+//
+// From look to look is kept what costs most and doesn't change: the open files and mappings, the modules, the
+// runtime and its layout, unwind rows and symbols. Before each further look the mappings are compared; where
+// files came or went, what was learned of modules is learned anew. A process that executes another program,
+// or ends, is not looked at any more, whoever has its number by then (attach/attachment.h).
 #pragma once
 
 #include <sys/types.h>
 
 #include <chrono>
+#include <memory>
 
 #include "attach/result.h"
 #include "cli/options.h"
@@ -20,6 +27,21 @@ struct Capture {
   bool deadline_passed = false;
 };
 
-attach::Result<Capture> capture(pid_t pid, const Options& options, Deadline deadline);
+class OpenedTarget {
+ public:
+  explicit OpenedTarget(pid_t pid);
+  OpenedTarget(OpenedTarget&&) noexcept;
+  OpenedTarget& operator=(OpenedTarget&&) noexcept;
+  ~OpenedTarget();
+
+  pid_t pid() const;
+
+  // The first opens the target. After an error that is no moment's (it ended), there is no further look.
+  attach::Result<Capture> look(const Options& options, Deadline deadline);
+
+ private:
+  struct Kept;
+  std::unique_ptr<Kept> kept_;
+};
 
 }  // namespace pythreads::cli

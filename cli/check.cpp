@@ -29,7 +29,10 @@ constexpr std::chrono::seconds kGrace{2};
 
 // The looks at one process, and what came of them.
 struct Checked {
-  pid_t pid = 0;
+  explicit Checked(pid_t number) : pid(number), target(number) {}
+
+  pid_t pid;
+  OpenedTarget target;
   std::vector<std::unique_ptr<report::Snapshot>> snapshots;
   std::vector<std::unique_ptr<report::Findings>> findings;
   bool failed = false;
@@ -49,9 +52,7 @@ class Check {
 
   ExitCode run() {
     for (const pid_t pid : options_.pids) {
-      Checked& checked = processes_.emplace_back();
-      checked.pid = pid;
-      look_at(checked);
+      look_at(processes_.emplace_back(pid));
     }
     bool again = false;
     for (const Checked& each : processes_)
@@ -76,7 +77,7 @@ class Check {
             static_cast<void>(write_standard_output(late.text + "\n"));
           },
           options_.fail_on == FailOn::unknown ? ExitCode::check_unknown : ExitCode::done);
-      return capture(checked.pid, options_, deadline);
+      return checked.target.look(options_, deadline);
     }();
     if (!looked) {
       checked.failed = true;

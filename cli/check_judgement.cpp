@@ -5,6 +5,8 @@
 #include <string_view>
 #include <utility>
 
+#include "cli/movement.h"
+
 namespace pythreads::cli {
 namespace {
 
@@ -12,11 +14,6 @@ using report::Findings;
 using report::Status;
 using report::ThreadFinding;
 using report::Verdict;
-
-// The first look's stop wakes a sleeping thread and lets it sleep again: 2 switches, 1 to 3 where others
-// compete for the processor. Whoever goes round a loop in the second between the looks has more.
-constexpr std::uint64_t switches_of_a_stop = 4;
-constexpr std::uint64_t cpu_of_a_stop_ms = 10;  // a clock tick, below which cpu_ms can't tell
 
 std::string_view level_word(CheckLevel level) {
   switch (level) {
@@ -105,22 +102,18 @@ const report::SnapshotThread* os_thread(const CheckLook& look, report::Node node
   return nullptr;
 }
 
-// It was not on a processor in between, but for the stop itself. What can't be told is no standing still.
-bool is_unmoved(const CheckLook& before, const CheckLook& now, report::Node node) {
+bool stood_still(const CheckLook& before, const CheckLook& now, report::Node node) {
   const report::SnapshotThread* first = os_thread(before, node);
   const report::SnapshotThread* second = os_thread(now, node);
-  if (first == nullptr || second == nullptr || !first->os.switches || !second->os.switches) return false;
-  if (*second->os.switches - *first->os.switches > switches_of_a_stop) return false;  // less: another thread
-  return !first->os.cpu_ms || !second->os.cpu_ms ||
-         *second->os.cpu_ms - *first->os.cpu_ms <= cpu_of_a_stop_ms;
+  return first != nullptr && second != nullptr && is_unmoved(run_counts(first->os), run_counts(second->os));
 }
 
 // In the same wait, for the same thing.
-bool stood_still(const CheckLook& before, const CheckLook& now, const ThreadFinding& thread) {
+bool waited_still(const CheckLook& before, const CheckLook& now, const ThreadFinding& thread) {
   const ThreadFinding* then = find_thread(*before.findings, thread.node);
   if (then == nullptr || !then->wait || !thread.wait || then->wait->kind != thread.wait->kind) return false;
   if (waited_for(before, *then) != waited_for(now, thread)) return false;
-  return is_unmoved(before, now, thread.node);
+  return stood_still(before, now, thread.node);
 }
 
 // Of the same kind, with all the threads and resources of before; more may have come.
@@ -150,7 +143,7 @@ bool stands(const CheckLook& before, const CheckLook& now, const report::Cause& 
     if (!is_same_cause(before, then, now, cause)) continue;
     if (cause.verdict == Verdict::deadlock && then.verdict == Verdict::deadlock) return true;
     return std::all_of(then.nodes.begin(), then.nodes.end(), [&](report::Node node) {
-      return is_unmoved(before, now, node) || asks_for_gil(now, node);
+      return stood_still(before, now, node) || asks_for_gil(now, node);
     });
   }
   return false;
@@ -198,7 +191,7 @@ CheckLine judge_check(std::span<const CheckLook> looks) {
     std::size_t count = 0;
     std::string first;
     for (const ThreadFinding& thread : process.threads) {
-      if (!is_suspect(*last.findings, thread) || !stood_still(looks.front(), last, thread)) continue;
+      if (!is_suspect(*last.findings, thread) || !waited_still(looks.front(), last, thread)) continue;
       if (count++ == 0) first = "thread " + std::to_string(thread.node.tid) + " (" + thread.wait->kind + ')';
     }
     if (count > 0) {

@@ -1,4 +1,7 @@
+#include <algorithm>
 #include <chrono>
+#include <cstddef>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -8,6 +11,9 @@
 #include "cli/commands.h"
 #include "cli/failure.h"
 #include "cli/left_to_exit.h"
+#include "cli/movement.h"
+#include "cli/output.h"
+#include "cli/pause.h"
 #include "cli/rendering.h"
 #include "cli/watchdog.h"
 #include "report/analysis/analyse.h"
@@ -28,29 +34,68 @@ attach::Error too_late(pid_t pid) {
           "--deadline gives it longer, --no-stop does not wait for its threads"};
 }
 
+// One process over all looks. After an error it is not looked at again.
+struct Watched {
+  explicit Watched(pid_t number) : pid(number), target(number) {}
+
+  pid_t pid;
+  OpenedTarget target;
+  Standing standing;
+  bool failed = false;
+};
+
 class Dump {
  public:
-  explicit Dump(const Options& options) : options_(options), began_(Clock::now()) {}
+  explicit Dump(const Options& options) : options_(options), began_(Clock::now()) {
+    for (const pid_t pid : options_.pids) {
+      if (std::ranges::find(processes_, pid, &Watched::pid) == processes_.end()) processes_.emplace_back(pid);
+    }
+  }
 
   ExitCode run() {
-    for (const pid_t pid : options_.pids) look_at(pid);
-    return print();
+    Clock::time_point next = began_;
+    for (std::size_t sample = 0; sample < options_.samples && !is_over(); ++sample) {
+      if (sample > 0 && !pause_until(next)) break;
+      next = Clock::now() + options_.interval;
+      look();
+    }
+    return finish();
   }
 
  private:
-  void look_at(pid_t pid) {
+  bool is_sampling() const { return options_.samples > 1; }
+  // Text is for whoever watches. Of the other formats each output is one whole: the last look.
+  bool prints_each_look() const { return is_sampling() && options_.format == Format::text; }
+
+  bool is_over() const {
+    return (output_ && output_->has_failed()) ||
+           std::ranges::all_of(processes_, [](const Watched& each) { return each.failed; });
+  }
+
+  void look() {
+    for (Watched& each : processes_) {
+      if (!each.failed) look_at(each);
+    }
+    take_look();
+  }
+
+  void look_at(Watched& watched) {
     const Clock::time_point deadline = Clock::now() + options_.deadline;
     auto looked = [&] {
-      // It may fail and print while this thread hangs in `capture`; nothing else is touched by both.
-      const Watchdog watchdog(deadline + kGrace, [this, pid] {
+      // It may fail and print while this thread hangs in `look`; nothing else is touched by both.
+      const Watchdog watchdog(deadline + kGrace, [this, pid = watched.pid] {
         fail(pid, too_late(pid));
-        static_cast<void>(print());
+        take_look();
+        static_cast<void>(finish());
       });
-      return capture(pid, options_, deadline);
+      return watched.target.look(options_, deadline);
     }();
-    if (!looked) return fail(pid, looked.error());
-    if (looked->deadline_passed) fail(pid, too_late(pid));
-    snapshots_->push_back(std::move(looked->snapshot));
+    if (!looked) {
+      watched.failed = true;
+      return fail(watched.pid, looked.error());
+    }
+    if (looked->deadline_passed) fail(watched.pid, too_late(watched.pid));
+    now_->push_back(std::move(looked->snapshot));
   }
 
   void fail(pid_t pid, const attach::Error& error) {
@@ -59,9 +104,24 @@ class Dump {
     if (code_ == ExitCode::done) code_ = exit_code(error.code);
   }
 
-  ExitCode print() {
-    // Text has nothing to say where nothing was read; JSON is an object even then.
-    if (snapshots_->empty() && options_.format != Format::json) return code_;
+  // What was read becomes the last look; where nothing was, the one before stays it.
+  void take_look() {
+    if (now_->empty()) return;
+    std::swap(*snapshots_, *now_);
+    now_->clear();
+    *findings_ = report::analyse(*snapshots_);
+    if (!is_sampling()) return;
+    looks_.push_back(report::look_of(*snapshots_, *findings_));
+    for (std::size_t i = 0; i < snapshots_->size(); ++i) {
+      const report::Snapshot& snapshot = (*snapshots_)[i];
+      watched(snapshot.process.pid).standing.count(snapshot, findings_->processes[i]);
+    }
+    if (prints_each_look()) print_look();
+  }
+
+  Watched& watched(pid_t pid) { return *std::ranges::find(processes_, pid, &Watched::pid); }
+
+  report::Document composed() {
     report::DocumentSource source;
     source.tool_version = PYTHREADS_VERSION;
     source.host = attach::read_host();
@@ -70,21 +130,51 @@ class Dump {
     source.options = options_.given;
     source.native = options_.native;
     source.locals = options_.locals;
-    source.errors = failures_;
-    LeftToExit<report::Findings> findings(report::analyse(*snapshots_));
-    LeftToExit<report::Document> document(report::compose(*snapshots_, *findings, source));
-    const attach::Result<void> printed = print_document(*document, options_);
-    if (!printed) {
-      print_error(printed.error());
-      return exit_code(printed.error().code);
+    source.errors.assign(failures_.begin() + static_cast<std::ptrdiff_t>(failures_told_), failures_.end());
+    report::Document document = report::compose(*snapshots_, *findings_, source);
+    if (!is_sampling()) return document;
+    document.source.samples = static_cast<report::document::Number>(looks_.size());
+    for (report::document::Process& process : document.processes) {
+      watched(static_cast<pid_t>(process.pid)).standing.tell(process);
     }
-    return code_;
+    return document;
+  }
+
+  void print_look() {
+    report::Document document = composed();
+    document.looks = {looks_.back()};
+    failures_told_ = failures_.size();
+    if (!output_) output_.emplace(options_.output);
+    if (looks_.size() > 1) output_->write("\n");
+    write_document(document, options_, *output_);
+  }
+
+  ExitCode finish() {
+    attach::Result<void> printed;
+    if (prints_each_look()) {
+      if (output_) printed = output_->finish();
+    } else if (!snapshots_->empty() || options_.format == Format::json) {
+      // Text has nothing to say where nothing was read; JSON is an object even then.
+      if (snapshots_->empty()) *findings_ = report::analyse({});
+      LeftToExit<report::Document> document(composed());
+      document->looks = std::move(looks_);
+      printed = print_document(*document, options_);
+    }
+    if (printed) return code_;
+    print_error(printed.error());
+    return exit_code(printed.error().code);
   }
 
   const Options& options_;
   const Clock::time_point began_;
-  LeftToExit<std::vector<report::Snapshot>> snapshots_;
+  std::vector<Watched> processes_;
+  LeftToExit<std::vector<report::Snapshot>> now_;        // of the look that is being made
+  LeftToExit<std::vector<report::Snapshot>> snapshots_;  // of the last one
+  LeftToExit<report::Findings> findings_;                // of the last one
+  std::vector<report::document::Look> looks_;
   std::vector<report::document::Failure> failures_;
+  std::size_t failures_told_ = 0;   // of those, in a look that was printed
+  std::optional<Output> output_;    // of text that is printed look by look
   ExitCode code_ = ExitCode::done;  // of the first failure
 };
 

@@ -8,6 +8,8 @@
 namespace pythreads::cli {
 namespace {
 
+constexpr std::size_t kMostSamples = 1'000'000;
+
 constexpr std::string_view kFooter =
     "Exit codes: 0 done, 64 wrong usage, 65 not Python, 66 no such process, 69 unsupported CPython,\n"
     "            74 output failed, 75 deadline passed, 77 not permitted. check: 0 OK, 1 warning,\n"
@@ -35,6 +37,19 @@ CLI::Validator is_pid() {
         const auto [stop, failed] = std::from_chars(text.data(), end, pid);
         const bool valid = failed == std::errc() && stop == end && pid > 0;
         return valid ? std::string() : "'" + text + "' is no process id";
+      },
+      "");
+}
+
+CLI::Validator is_count() {
+  return CLI::Validator(
+      [](std::string& text) {
+        std::size_t number = 0;
+        const char* end = text.data() + text.size();
+        const auto [stop, failed] = std::from_chars(text.data(), end, number);
+        const bool valid = failed == std::errc() && stop == end && number > 0 && number <= kMostSamples;
+        return valid ? std::string()
+                     : "'" + text + "' is no number from 1 to " + std::to_string(kMostSamples);
       },
       "");
 }
@@ -67,7 +82,8 @@ class Usage : public CLI::Formatter {
 
 // What the parser fills in as words.
 struct Words {
-  std::string format = "text", color = "auto", pause_budget = "250ms", deadline = "10s", fail_on = "unknown";
+  std::string format = "text", color = "auto", pause_budget = "250ms", deadline = "10s", interval = "1s",
+              fail_on = "unknown";
   bool json = false, no_redact = false, no_stop = false;
 };
 
@@ -106,8 +122,21 @@ void add_looking(CLI::App& command, Options& options, Words& words) {
   command.add_option("--pause-budget", words.pause_budget, "Hold it no longer than this (250ms)")
       ->check(is_duration())
       ->type_name("DURATION");
-  command.add_option("--deadline", words.deadline, "Be done by then, with gaps and exit 75 (10s)")
+  command
+      .add_option("--deadline", words.deadline, "Be done with a look by then, else gaps and exit 75 (10s)")
       ->check(is_duration())
+      ->type_name("DURATION");
+}
+
+// Options of looking more than once.
+void add_sampling(CLI::App& command, Options& options, Words& words) {
+  CLI::Option* samples =
+      command.add_option("--samples", options.samples, "Look N times; tell what has not moved")
+          ->check(is_count())
+          ->type_name("N");
+  command.add_option("--interval", words.interval, "From one sample to the next (1s)")
+      ->check(is_duration())
+      ->needs(samples)
       ->type_name("DURATION");
 }
 
@@ -155,12 +184,14 @@ std::variant<Options, EarlyEnd> parse_with_cli11(int argc, const char* const* ar
   add_rendering(*dump, options, words);
   dump->add_flag("--no-redact", words.no_redact, "Show passwords, tokens and the like");
   add_looking(*dump, options, words);
+  add_sampling(*dump, options, words);
 
   CLI::App* graph = app.add_subcommand("graph", "Print who waits for whom, and nothing else");
   add_output(*graph, options, words, {"text", "json", "dot", "mermaid"});
   graph->add_flag("--full", options.full, "Every waiter, none counted only");
   add_color(*graph, words);
   add_looking(*graph, options, words);
+  add_sampling(*graph, options, words);
 
   CLI::App* check =
       app.add_subcommand("check", "Print the verdict alone, for a monitoring agent: exit 0 to 3");
@@ -213,6 +244,7 @@ std::variant<Options, EarlyEnd> parse_with_cli11(int argc, const char* const* ar
   options.stop = !words.no_stop;
   options.pause_budget = parse_duration(words.pause_budget).value_or(options.pause_budget);
   options.deadline = parse_duration(words.deadline).value_or(options.deadline);
+  options.interval = parse_duration(words.interval).value_or(options.interval);
   options.given = given_options(argc, argv);
   return options;
 }

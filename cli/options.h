@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <cstddef>
 #include <string>
 #include <variant>
 #include <vector>
@@ -34,6 +35,8 @@ struct Options {
   bool stop = true;
   FailOn fail_on = FailOn::unknown;  // check
   ColorMode color = ColorMode::automatic;
+  std::size_t samples = 1;  // dump, graph: so many looks, `interval` from begin to begin
+  std::chrono::milliseconds interval{1000};
   std::chrono::milliseconds pause_budget{250};
   std::chrono::milliseconds deadline{10'000};
   std::vector<std::string> given;  // the options as given, for source.options

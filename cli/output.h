@@ -22,6 +22,7 @@ class Output {
 
   // After a failure nothing more is written.
   void write(std::string_view text);
+  bool has_failed() const { return !done_; }
   // All of it was written and the file is in its place, or ErrorCode::output_failed.
   attach::Result<void> finish();
 

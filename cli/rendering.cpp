@@ -29,7 +29,7 @@ attach::Result<void> print_lines(const std::string& text, const Options& options
   return write_file(options.output, text);
 }
 
-attach::Result<void> print_document(const report::Document& document, const Options& options) {
+void write_document(const report::Document& document, const Options& options, Output& output) {
   const report::Style style{.color = wants_color(options),
                             .native = options.native,
                             .locals = options.locals,
@@ -37,18 +37,14 @@ attach::Result<void> print_document(const report::Document& document, const Opti
                             .full = options.full,
                             .group = options.group,
                             .only_blocked = options.only_blocked};
-  Output output(options.output);
   const report::Sink sink = [&output](std::string_view piece) { output.write(piece); };
   switch (options.format) {
     case Format::json:
-      report::write_json(document, sink);
-      return output.finish();
+      return report::write_json(document, sink);
     case Format::dot:
-      sink(report::render_dot(document));
-      return output.finish();
+      return sink(report::render_dot(document));
     case Format::mermaid:
-      sink(report::render_mermaid(document));
-      return output.finish();
+      return sink(report::render_mermaid(document));
     case Format::text:
       break;
   }
@@ -57,6 +53,11 @@ attach::Result<void> print_document(const report::Document& document, const Opti
   } else {
     report::write_text(document, style, sink);
   }
+}
+
+attach::Result<void> print_document(const report::Document& document, const Options& options) {
+  Output output(options.output);
+  write_document(document, options, output);
   return output.finish();
 }
 

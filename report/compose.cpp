@@ -515,4 +515,12 @@ Document compose(std::span<const Snapshot> snapshots, const Findings& findings,
   return document;
 }
 
+document::Look look_of(std::span<const Snapshot> snapshots, const Findings& findings) {
+  document::Look look{rfc3339(snapshots.front().captured_at), {}, findings.verdict};
+  for (const Snapshot& snapshot : snapshots) {
+    if (snapshot.stopped) look.pause_ms = std::max(look.pause_ms.value_or(0), rounded(snapshot.pause_ms));
+  }
+  return look;
+}
+
 }  // namespace pythreads::report

@@ -33,4 +33,7 @@ struct DocumentSource {
 // `findings` are those of analyse(snapshots). With no snapshots at all the verdict is `unknown`.
 Document compose(std::span<const Snapshot> snapshots, const Findings& findings, const DocumentSource& source);
 
+// The entry of `looks` for one look at several processes; at least one.
+document::Look look_of(std::span<const Snapshot> snapshots, const Findings& findings);
+
 }  // namespace pythreads::report

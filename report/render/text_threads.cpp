@@ -36,6 +36,9 @@ class ThreadText {
     if (thread_.suspended.value_or(false)) text += ", suspended";
     text += ", " + std::string(word(thread_.status));
     if (thread_.wait && thread_.wait->kind != word(thread_.status)) text += ": " + thread_.wait->kind;
+    if (thread_.unmoved_looks.value_or(0) > 1) {
+      text += ", unmoved in " + std::to_string(*thread_.unmoved_looks) + " looks";
+    }
     if (thread_.gil == "holds") text += ", holds the GIL";
     if (thread_.state == "disk-sleep" || thread_.state == "stopped" || thread_.state == "zombie" ||
         thread_.state == "traced") {

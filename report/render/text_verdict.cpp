@@ -134,6 +134,10 @@ void add_verdict(const Document& document, const DocumentIndex& index, TextLines
   const document::Findings& findings = document.findings;
   const std::string lead = "Verdict: " + std::string(word(findings.verdict));
   const Tint tint = tint_of(findings.verdict);
+  if (!document.looks.empty()) {
+    lines.add("Look " + std::to_string(document.source.samples) + ", at " + document.looks.back().captured_at,
+              Tint::bold);
+  }
   if (findings.causes.empty()) {
     lines.add(lead + ". " + capitalised(findings.summary) + '.', tint);
   }

@@ -111,6 +111,19 @@ TEST(Options, HelpFitsAScreen) {
   }
 }
 
+TEST(Options, SamplesAndTheirInterval) {
+  EXPECT_EQ(parsed({"dump", "42"}).samples, 1U);
+  const Options options = parsed({"dump", "42", "--samples", "5", "--interval", "200ms"});
+  EXPECT_EQ(options.samples, 5U);
+  EXPECT_EQ(options.interval, std::chrono::milliseconds(200));
+  EXPECT_EQ(parsed({"graph", "42", "--samples", "2"}).interval, std::chrono::seconds(1));
+  for (const char* wrong : {"0", "-1", "many", "1000001", "5 "}) {
+    EXPECT_EQ(refused({"dump", "42", "--samples", wrong}).code, ExitCode::wrong_usage) << wrong;
+  }
+  EXPECT_EQ(refused({"dump", "42", "--interval", "1s"}).code, ExitCode::wrong_usage);
+  EXPECT_EQ(refused({"check", "42", "--samples", "5"}).code, ExitCode::check_unknown);
+}
+
 TEST(Options, VersionNamesTheTool) {
   const EarlyEnd version = refused({"--version"});
   EXPECT_EQ(version.code, ExitCode::done);

@@ -1,0 +1,161 @@
+#!/usr/bin/python3
+"""Several looks at one process: what is kept from look to look is still right where the process has changed."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+sys.dont_write_bytecode = True
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "support"), str(HERE.parent / "interpreters")]
+import interpreters  # noqa: E402
+import program  # noqa: E402
+import schema_check  # noqa: E402
+import scoped_target  # noqa: E402
+
+NAMES = ("pyenv-3.6.15", "pyenv-3.8.18", "system-3.11", "sid-3.14", "trixie-3.13t")
+LIBRARY = """
+#include <unistd.h>
+int wait_in_library(int descriptor) { char byte; return (int)read(descriptor, &byte, 1) + 1; }
+"""
+
+
+class Changing(scoped_target.ScopedTarget):
+    def __init__(self, interpreter):
+        super().__init__(interpreter, str(HERE / "changing.py"))
+
+    def wait_until_parked(self):
+        """Nobody waits for it: it says when it has changed."""
+
+    def tell(self, words, answered=True):
+        os.write(self.process.stdin.fileno(), words.encode() + b"\n")
+        return json.loads(self.read_line(60)) if answered else None
+
+
+class Sampling:
+    """pythreads at work, its looks read as they come."""
+
+    def __init__(self, *arguments):
+        self.process = subprocess.Popen(
+            [program.executable(), "dump", *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "NO_COLOR": "1", "ASAN_OPTIONS": "detect_leaks=0"},
+        )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.communicate()
+
+    def wait_for_look(self, number):
+        for line in self.process.stdout:
+            if line.startswith(b"Look %d, at " % number):
+                return
+        raise AssertionError(f"no look {number}: {self.process.stderr.read().decode()}")
+
+    def wait_until_paused(self, seconds=60):
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            with open(f"/proc/{self.process.pid}/syscall", encoding="ascii") as file:
+                if file.read().split()[0] == RT_SIGTIMEDWAIT:
+                    return
+            time.sleep(0.01)
+        raise AssertionError("it does not wait for the next look")
+
+    def end(self):
+        output, errors = self.process.communicate(timeout=120)
+        return self.process.returncode, output.decode(), errors.decode()
+
+
+RT_SIGTIMEDWAIT = {"x86_64": "128", "aarch64": "137"}[os.uname().machine]
+
+
+class Samples(unittest.TestCase):
+    interpreter = None
+
+    def test_a_library_that_was_loaded_meanwhile(self):
+        with tempfile.TemporaryDirectory(dir="/tmp") as folder, Changing(self.interpreter) as target:
+            source, library = pathlib.Path(folder, "wait.c"), pathlib.Path(folder, "libwait.so")
+            source.write_text(LIBRARY, encoding="ascii")
+            subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, source], check=True)
+            with Sampling(target.pid, "--samples", 3, "--interval", "3s", "--native", "--full") as sampling:
+                sampling.wait_for_look(1)
+                target.tell(f"load {library}")
+                sampling.wait_for_look(2)
+                code, output, errors = sampling.end()
+        self.assertEqual(code, 0, errors)
+        self.assertIn("wait_in_library", output)
+
+    def test_it_becomes_another_program(self):
+        with Changing(self.interpreter) as target:
+            with Sampling(target.pid, "--samples", 100, "--interval", "200ms") as sampling:
+                sampling.wait_for_look(2)
+                target.tell("execute", answered=False)
+                code, _, errors = sampling.end()
+        self.assertEqual(code, 66, errors)
+        self.assertRegex(errors, "ended, or executed another program")
+
+    def test_it_ends(self):
+        with Changing(self.interpreter) as target:
+            with Sampling(target.pid, "--samples", 100, "--interval", "500ms", "--json") as sampling:
+                sampling.wait_until_paused()
+                os.kill(target.pid, signal.SIGKILL)
+                code, output, errors = sampling.end()
+        self.assertEqual(code, 66, errors)
+        self.assertRegex(errors, "ended")
+        document = json.loads(output)
+        self.assertEqual(schema_check.problems(document), [])
+        self.assertEqual(len(document["processes"]), 1)
+        self.assertEqual([each["pid"] for each in document["errors"]], [target.pid])
+        self.assertGreaterEqual(len(document["looks"]), 1)
+
+    def test_interrupted_between_two_looks(self):
+        with Changing(self.interpreter) as target:
+            with Sampling(target.pid, "--samples", 5, "--interval", "10m", "--json") as sampling:
+                sampling.wait_until_paused()
+                sampling.process.send_signal(signal.SIGINT)
+                code, output, errors = sampling.end()
+        self.assertEqual((code, errors), (0, ""))
+        document = json.loads(output)
+        self.assertEqual(schema_check.problems(document), [])
+        self.assertEqual((document["source"]["samples"], len(document["looks"])), (1, 1))
+
+    def test_who_stands_still_is_told(self):
+        with Changing(self.interpreter) as target:
+            done = program.run("dump", target.pid, "--json", "--samples", 4, "--interval", "50ms")
+            shown = program.run("show", "-", stdin=done.stdout)
+            target.tell("remake")
+            moving = program.run("dump", target.pid, "--json", "--samples", 3, "--interval", "300ms")
+        document = json.loads(done.stdout)
+        self.assertEqual(schema_check.problems(document), [])
+        self.assertEqual((document["source"]["samples"], len(document["looks"])), (4, 4))
+        self.assertEqual([each["unmoved_looks"] for each in document["processes"][0]["threads"]], [4])
+        self.assertRegex(shown.stdout.decode(), r"^Look 4, at .*\n")
+        self.assertIn("unmoved in 4 looks", shown.stdout.decode())
+        looks = {each["main"]: each["unmoved_looks"] for each in json.loads(moving.stdout)["processes"][0]["threads"]}
+        self.assertEqual(looks, {True: 3, False: 1})
+
+
+def load_tests(loader, tests, pattern):
+    suite = unittest.TestSuite()
+    found = {each["name"]: each for each in interpreters.find_interpreters()}
+    for name in [os.environ["PYTHREADS_TEST_INTERPRETERS"]] if "PYTHREADS_TEST_INTERPRETERS" in os.environ else NAMES:
+        if name not in found:
+            print(f"{name}: not installed here, nothing was tried with it")
+            continue
+        made = type(f"Samples {name}", (Samples,), {"interpreter": found[name]})
+        suite.addTests(loader.loadTestsFromTestCase(made))
+    return suite
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
