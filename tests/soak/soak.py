@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The long form of the soak tests: 1,000 dumps in a row, and a kill at every system call.
+"""The long form of the soak tests: 1,000 dumps in a row of two programs, and a kill at every system call.
 
     soak.py --pythreads build/release/pythreads --build build/release
 """
@@ -27,7 +27,7 @@ def main():
         "PYTHREADS_KILL_EACH": "1",
     }
     failed = 0
-    for test in ("soak_test.py", "kill_test.py"):
+    for test in ("soak_test.py", "churn_test.py", "kill_test.py"):
         done = subprocess.run(["/usr/bin/python3", "-B", str(HERE / test)], env=environment, check=False)
         failed += done.returncode != 0
     return 1 if failed else 0
