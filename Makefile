@@ -1,10 +1,13 @@
 # A thin front to the CMake presets (CMakePresets.json). `make help` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help build cross-aarch64 demo test test-aarch64 test-all table soak bench install format clean
+.PHONY: help build cross-aarch64 static static-aarch64 deb rpm image wheel formula packages demo test test-aarch64 \
+  test-all test-packages table soak bench install format clean
 
 JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
 RELEASE := build/release/pythreads
+# Where the packages are laid: known only to who gives them away.
+RELEASES ?= https://pythreads.invalid/releases
 
 help: ## This list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
@@ -17,6 +20,34 @@ build: ## The release executable, build/release/pythreads
 cross-aarch64: ## The executable for aarch64, cross-built: build/aarch64/pythreads
 	@packaging/install-dependencies cross-aarch64
 	@packaging/cross-aarch64 -j $(JOBS) --target pythreads
+
+static: ## One executable that needs no library, packed, and what is needed to link it anew: build/packages
+	@packaging/install-dependencies build static
+	@packaging/static build/static -j $(JOBS)
+
+static-aarch64: ## The same for aarch64, cross-built
+	@packaging/install-dependencies cross-aarch64 static
+	@packaging/static build/aarch64-static -j $(JOBS)
+
+deb: build ## A package for this Debian or Ubuntu: build/packages/pythreads_*.deb
+	@packaging/install-dependencies deb
+	@packaging/cpack DEB build/release
+
+rpm: static ## A package for any distribution with rpm: build/packages/pythreads-*.rpm
+	@packaging/install-dependencies rpm
+	@packaging/cpack RPM build/static
+
+image: static ## An image FROM scratch, made without an engine: build/packages/pythreads.oci and .oci.tar
+	@packaging/image build/packages/pythreads.oci build/static $(wildcard build/aarch64-static)
+
+wheel: static ## A wheel for every Linux, and the source distribution: build/packages/pythreads-*.whl
+	@packaging/install-dependencies wheel
+	@packaging/wheel build/static $(wildcard build/aarch64-static)
+
+formula: static ## For Homebrew on Linux, of the static packages: build/packages/pythreads.rb; RELEASES is their URL
+	@packaging/formula $(RELEASES)
+
+packages: deb rpm image wheel formula ## All of them, for this machine's architecture
 
 demo: build ## A hung service, and what pythreads says of it
 	@docs/demo/run $(RELEASE)
@@ -32,6 +63,10 @@ test-all: ## Every scenario on every interpreter; hours; goes on where it was st
 test-aarch64: ## Unit tests and lock scenarios on aarch64, in an emulated machine with a kernel of its own
 	@packaging/install-dependencies test cross-aarch64 test-aarch64
 	@tests/aarch64/run
+
+test-packages: ## Every package in a clean root of its own
+	@packaging/install-dependencies build static deb rpm wheel test-packages
+	@tests/run packages
 
 table: build ## docs/interpreters.md anew: what is read on each interpreter, in each way of running it
 	@packaging/install-dependencies test
