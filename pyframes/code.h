@@ -1,7 +1,7 @@
 // A code object: the name, the file, and the line of an instruction in it.
 //
-// Code objects don't change while they exist, so they are read after the release and kept by address; what
-// is at the address is checked to be a code object first, for an address of a corrupt frame may be anything.
+// Code objects don't change while they exist, so they are kept by address; those that frames run were touched
+// while held (held_codes.h). Each is checked to be one first: an address of a corrupt frame may be anything.
 // Source: Objects/codeobject.c (PyCode_Addr2Line), Include/cpython/code.h at v3.8.0 to v3.15.0.
 #pragma once
 

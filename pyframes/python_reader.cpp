@@ -5,6 +5,7 @@
 #include "pyframes/frame_objects.h"
 #include "pyframes/frames.h"
 #include "pyframes/gil.h"
+#include "pyframes/held_codes.h"
 #include "pyframes/held_locks.h"
 #include "pyframes/interpreters.h"
 #include "pyframes/locals.h"
@@ -88,6 +89,7 @@ Reading touching(const Runtime& runtime, const ReadOptions& options, attach::Tar
 // What is never given up.
 PyRuntimeState touch(Reading& reading, const RuntimeCopy& copy) {
   PyRuntimeState state;
+  fetch_codes(reading, copy);
   fetch_gil(reading, copy);
   fetch_thread_states(reading, copy);
   if (reading.options.locks) {

@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ import schema_check  # noqa: E402
 import scoped_target  # noqa: E402
 
 NAMES = ("pyenv-3.6.15", "pyenv-3.8.18", "system-3.11", "sid-3.14", "trixie-3.13t")
+VERSIONS = 250
 LIBRARY = """
 #include <unistd.h>
 int wait_in_library(int descriptor) { char byte; return (int)read(descriptor, &byte, 1) + 1; }
@@ -81,6 +83,29 @@ RT_SIGTIMEDWAIT = {"x86_64": "128", "aarch64": "137"}[os.uname().machine]
 
 class Samples(unittest.TestCase):
     interpreter = None
+
+    def test_remade_functions_are_told_as_they_are(self):
+        with Changing(self.interpreter) as target:
+            target.tell("remake")
+            done = program.run("dump", target.pid, "--samples", 60, "--interval", "20ms", "--full")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            looks = done.stdout.decode().split("\nLook ")
+            made = target.tell("remade")
+        self.assertEqual(len(looks), 60)
+        seen = []
+        for look in looks:
+            lines = dict(reversed(match) for match in re.findall(r'File "made\.py", line (\d+) in (\w+)', look))
+            self.assertLessEqual(set(lines), {"inner", "outer", "<module>"}, look)
+            if "inner" in lines:
+                self.assertEqual(lines["inner"], lines["outer"], look)
+                seen.append(int(lines["inner"]) - 2)
+        # It may be met between two functions, and may not have come on since the look before.
+        self.assertGreater(len(seen), 30)
+        self.assertGreater(len(set(seen)), 15)
+        for before, after in zip(seen, seen[1:]):
+            self.assertLess((after - before) % VERSIONS, VERSIONS - 30, f"an old function at a new one's place: {seen}")
+        if not self.interpreter["free_threaded"]:  # there what was freed is used again much later
+            self.assertGreater(made["reused"], made["count"] / 4, "no memory was used again: this shows nothing")
 
     def test_a_library_that_was_loaded_meanwhile(self):
         with tempfile.TemporaryDirectory(dir="/tmp") as folder, Changing(self.interpreter) as target:
