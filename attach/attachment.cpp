@@ -39,6 +39,8 @@ constexpr std::size_t most_sleepers = 64;
 constexpr std::size_t ready_per_thread = 48 * 1024;
 constexpr std::size_t ready_at_most = 8 * 1024 * 1024;
 
+constexpr const char* no_stop_gap = "it was not stopped: no registers and no stack";
+
 // What is done with a look: `rehearse` over the running target, `read` while it is held.
 struct Readers {
   const std::function<void(Target&)>& read;
@@ -84,6 +86,8 @@ struct Attachment::State {
                                          const std::function<void(Target&)>& rehearse);
   void make_pages(LiveMemory::Identity identity, std::size_t ready_bytes);
   void after_release(bool files_changed, StopReport& report);
+  void watch_threads();
+  void drop_waits_of_runners();
   Result<StopReport> look_without_stop(const std::function<void(Target&)>& read);
   void tell_what_was_given_up(std::chrono::milliseconds budget, StopReport& report) const;
   Error ended_before() const;
@@ -263,18 +267,51 @@ void Attachment::State::after_release(bool files_changed, StopReport& report) {
   }
 }
 
+// What their files say, after how often they had left a processor by then.
+void Attachment::State::watch_threads() {
+  for (ThreadState& thread : target.threads) {
+    dir.read_status(thread);
+    Result<ThreadState> now = dir.read_thread(thread.tid);
+    if (!now) continue;
+    now->switches = thread.switches;
+    now->seccomp = thread.seccomp;
+    now->seccomp_filters = thread.seccomp_filters;
+    thread = std::move(*now);
+  }
+}
+
+// One that slept all the time is as it was read. Of another the wait, the frames and the locks are of
+// different moments: taken together they could say that it waits for what it has, or holds what it gave back.
+// (A context switch is counted when a thread leaves its processor, kernel/sched/core.c, __schedule at v6.1:
+// so one that woke up since is known by being awake.)
+void Attachment::State::drop_waits_of_runners() {
+  for (ThreadState& thread : target.threads) {
+    Result<ThreadState> now = dir.read_thread(thread.tid);
+    if (now) dir.read_status(*now);
+    const bool slept = now && thread.kernel_wait && now->kernel_wait && thread.switches && now->switches &&
+                       *thread.switches == *now->switches && thread.sleeping_sp == now->sleeping_sp;
+    if (slept) continue;
+    thread.kernel_wait.reset();
+    thread.sleeping_sp.reset();
+    if (thread.gap == no_stop_gap)
+      thread.gap = "it was not stopped, and ran while it was read: its frames may be of different moments";
+  }
+}
+
 Result<StopReport> Attachment::State::look_without_stop(const std::function<void(Target&)>& read) {
   StopReport report;
   report.captured_at = std::chrono::system_clock::now();
   make_pages(LiveMemory::Identity::checked, 0);
+  watch_threads();
   decode_waits(target, report);
   const StopClocks clocks = read_clocks();
   fetch_futexes(target);
   for (ThreadState& thread : target.threads) {
-    if (thread.gap.empty()) thread.gap = "it was not stopped: no registers and no stack";
+    if (thread.gap.empty()) thread.gap = no_stop_gap;
   }
   read(target);
   pages->close();
+  drop_waits_of_runners();
   read_futexes(target, clocks);
   after_release(false, report);
   return report;
