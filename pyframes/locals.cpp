@@ -88,6 +88,7 @@ void give_up_locals(PyRuntimeState& state) {
 
 void read_locals(Reading& reading, const RuntimeCopy& copy, PyRuntimeState& state) {
   if (!reading.options.locals) return;
+  const attach::SharedText too_deep = "not read so deep in the stack";
   for (std::size_t i = 0; i < std::min(copy.interpreters.size(), state.interpreters.size()); ++i) {
     const std::vector<ThreadCopy>& threads = copy.interpreters[i].threads;
     for (std::size_t j = 0; j < std::min(threads.size(), state.interpreters[i].threads.size()); ++j) {
@@ -96,7 +97,7 @@ void read_locals(Reading& reading, const RuntimeCopy& copy, PyRuntimeState& stat
         if (k < max_frames_with) {
           read_locals_of(reading, threads[j].frames[k], frames[k]);
         } else {
-          frames[k].locals_gap = "not read so deep in the stack";
+          frames[k].locals_gap = too_deep;
         }
       }
     }

@@ -77,8 +77,8 @@ struct PyFrame {
   PyTrigger trigger = PyTrigger::none;
   attach::Address address;  // of the frame
   attach::Address code;
-  std::vector<PyLocal> locals;  // with --locals
-  std::string locals_gap;       // why locals are missing or cut
+  std::vector<PyLocal> locals;    // with --locals
+  attach::SharedText locals_gap;  // why locals are missing or cut
 };
 
 struct PyException {

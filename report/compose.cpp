@@ -24,9 +24,14 @@ attach::SharedText valid_text(const attach::SharedText& text) {
   return is_printable_ascii(text) ? text : attach::SharedText(valid_utf8(text));
 }
 
-std::optional<attach::SharedText> shared_or_null(const attach::SharedText& text) {
+doc::OptionalText shared_or_null(const attach::SharedText& text) {
   if (text.empty()) return std::nullopt;
   return valid_text(text);
+}
+
+doc::OptionalPosition position(int number) {
+  if (number <= 0) return std::nullopt;
+  return number;
 }
 
 std::optional<doc::Number> positive(std::int64_t number) {
@@ -340,14 +345,15 @@ class ProcessComposer {
 
   doc::Frame python_frame(const pyframes::PyFrame& from) const {
     doc::Frame frame;
-    frame.kind = "python";
+    static const attach::SharedText kind = "python";
+    frame.kind = kind;
     if (!from.function_unread) frame.function = valid_text(from.function);
     if (!from.function_unread) frame.qualified_name = valid_text(from.qualified_name);
     if (!from.file_unread) frame.file = valid_text(from.file);
-    frame.line = positive(from.line);
-    frame.column = positive(from.column);
-    frame.end_line = positive(from.end_line);
-    frame.end_column = positive(from.end_column);
+    frame.line = position(from.line);
+    frame.column = position(from.column);
+    frame.end_line = position(from.end_line);
+    frame.end_column = position(from.end_column);
     frame.module = shared_or_null(from.module_name);
     frame.address = address_or_null(from.address);
     for (const auto& [name, missing] : {std::pair{"function", !frame.function}, {"file", !frame.file}}) {
@@ -369,10 +375,11 @@ class ProcessComposer {
 
   static doc::Frame native_frame(const unwinder::NativeFrame& from) {
     doc::Frame frame;
-    frame.kind = "native";
+    static const attach::SharedText kind = "native", exact = "exact", scanned = "scanned";
+    frame.kind = kind;
     frame.function = shared_or_null(from.function);
     frame.file = shared_or_null(from.file);
-    frame.line = positive(from.line);
+    frame.line = position(from.line);
     frame.module = shared_or_null(from.module);
     frame.address = doc::Hex{from.pc.value};
     // Into the function where it has a name, as nm(1) and gdb count; else into the module.
@@ -382,7 +389,7 @@ class ProcessComposer {
       frame.offset = doc::Hex{from.module_offset};
     }
     frame.inlined = from.inlined;
-    frame.trust = from.trust == unwinder::FrameTrust::exact ? "exact" : "scanned";
+    frame.trust = from.trust == unwinder::FrameTrust::exact ? exact : scanned;
     return frame;
   }
 

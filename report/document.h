@@ -17,6 +17,7 @@
 
 #include "attach/shared_text.h"
 #include "report/analysis/findings.h"
+#include "report/frame_fields.h"
 
 namespace pythreads::report::document {
 
@@ -152,16 +153,16 @@ struct Local {
 };
 
 struct Frame {
-  std::string kind;  // python, native, gap
-  std::optional<attach::SharedText> function, qualified_name, file;
-  std::optional<Number> line, column, end_line, end_column;
-  std::optional<attach::SharedText> module;
+  attach::SharedText kind;  // python, native, gap
+  OptionalText function, qualified_name, file;
+  OptionalPosition line, column, end_line, end_column;
+  OptionalText module;
   std::optional<Hex> address;
   std::optional<Hex> offset;
   std::optional<bool> inlined;
-  std::optional<std::string> trust;
-  std::optional<std::vector<Local>> locals;
-  std::optional<std::string> reason;
+  OptionalText trust;
+  Rare<std::vector<Local>> locals;
+  OptionalText reason;
   Unread unread;
 };
 

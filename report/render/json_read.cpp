@@ -50,6 +50,12 @@ template <typename T>
 constexpr bool may_be_left_out<std::optional<T>> = true;
 template <typename T>
 constexpr bool may_be_left_out<std::vector<T>> = true;
+template <typename T>
+constexpr bool may_be_left_out<doc::Rare<T>> = true;
+template <>
+constexpr bool may_be_left_out<doc::OptionalText> = true;
+template <>
+constexpr bool may_be_left_out<doc::OptionalPosition> = true;
 
 // Thrown to leave the nested visits at the first field that is wrong; never leaves this file.
 struct WrongField {
@@ -104,6 +110,17 @@ class Reader {
     need(from.is_string(), "is no string");
     value = from.get_ref<const std::string&>();
   }
+  void get(const json& from, doc::OptionalText& value) {
+    attach::SharedText text;
+    if (!from.is_null()) get(from, text);
+    value = from.is_null() ? doc::OptionalText() : doc::OptionalText(std::move(text));
+  }
+  void get(const json& from, doc::OptionalPosition& value) {
+    doc::Number number = 0;
+    if (!from.is_null()) get(from, number);
+    need(number >= 0 && number <= doc::OptionalPosition::largest, "is no line and no column");
+    value = from.is_null() ? doc::OptionalPosition() : doc::OptionalPosition(number);
+  }
   void get(const json& from, bool& value) {
     need(from.is_boolean(), "is no boolean");
     value = from.get<bool>();
@@ -140,6 +157,12 @@ class Reader {
 
   template <typename T>
   void get(const json& from, std::optional<T>& value) {
+    value.reset();
+    if (!from.is_null()) get(from, value.emplace());
+  }
+
+  template <typename T>
+  void get(const json& from, doc::Rare<T>& value) {
     value.reset();
     if (!from.is_null()) get(from, value.emplace());
   }

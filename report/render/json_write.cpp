@@ -80,8 +80,21 @@ class Writer {
     out_ += ": ";
   }
 
+  // Nearly all text is, and is copied as it is.
+  static bool is_plain(std::string_view text) {
+    return std::none_of(text.begin(), text.end(), [](char c) {
+      const auto byte = static_cast<unsigned char>(c);
+      return byte < 0x20 || byte == '"' || byte == '\\' || byte == 0x7F;
+    });
+  }
+
   void put(std::string_view text) {
     out_ += '"';
+    if (is_plain(text)) {
+      out_ += text;
+      out_ += '"';
+      return;
+    }
     for (const char c : text) {
       const auto byte = static_cast<unsigned char>(c);
       if (c == '"' || c == '\\') {
@@ -99,9 +112,14 @@ class Writer {
   }
   void put(const std::string& text) { put(std::string_view(text)); }
   void put(const attach::SharedText& text) { put(text.view()); }
+  void put(const doc::OptionalText& text) { text ? put(*text) : put(std::monostate()); }
+  void put(doc::OptionalPosition value) { value ? put(*value) : put(std::monostate()); }
   void put(bool value) { out_ += value ? "true" : "false"; }
   void put(std::monostate /*nothing*/) { out_ += "null"; }
-  void put(doc::Number value) { out_ += std::to_string(value); }
+  void put(doc::Number value) {
+    char text[24];
+    out_.append(text, std::to_chars(text, text + sizeof text, value).ptr);
+  }
   void put(double value) {
     if (!std::isfinite(value)) return put(std::monostate());
     char text[32];
@@ -110,8 +128,9 @@ class Writer {
   }
   void put(doc::Hex value) {
     char text[24];
-    std::snprintf(text, sizeof text, "\"0x%llx\"", static_cast<unsigned long long>(value.value));
-    out_ += text;
+    out_ += "\"0x";
+    out_.append(text, std::to_chars(text, text + sizeof text, value.value, 16).ptr);
+    out_ += '"';
   }
   void put(Verdict value) { put(word(value)); }
   void put(Certainty value) { put(word(value)); }
@@ -119,6 +138,14 @@ class Writer {
 
   template <typename T>
   void put(const std::optional<T>& value) {
+    put_or_null(value);
+  }
+  template <typename T>
+  void put(const doc::Rare<T>& value) {
+    put_or_null(value);
+  }
+  template <typename Optional>
+  void put_or_null(const Optional& value) {
     if (value) {
       put(*value);
     } else {

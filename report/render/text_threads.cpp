@@ -166,25 +166,33 @@ class ThreadText {
 
   void add_frame(const doc::Frame& frame) {
     if (frame.kind == "gap") {
-      lines_.add("  <" + frame.reason.value_or("frames are missing here") + '>', Tint::dim);
+      lines_.add("  <" + std::string(frame.reason.value_or("frames are missing here")) + '>', Tint::dim);
     } else if (frame.kind == "native") {
       add_native(frame);
     } else {
-      lines_.add("  File \"" + frame.file.value_or("???") + "\", line " +
-                 (frame.line ? std::to_string(*frame.line) : "???") + " in " +
-                 frame.function.value_or("???"));
+      std::string line = "  File \"";
+      line += frame.file.value_or("???");
+      line += "\", line ";
+      line += frame.line ? std::to_string(*frame.line) : "???";
+      line += " in ";
+      line += frame.function.value_or("???");
+      lines_.add(line);
       add_locals(frame);
     }
   }
 
   // As CPython 3.14 prints its C stack (Python/traceback.c, _Py_DumpStack).
   void add_native(const doc::Frame& frame) {
-    std::string line =
-        "  Binary file \"" + frame.module.value_or("<unknown>") + "\", at " + frame.function.value_or("");
+    std::string line = "  Binary file \"";
+    line += frame.module.value_or("<unknown>");
+    line += "\", at ";
+    line += frame.function.value_or("");
     if (frame.offset) line += '+' + hex(frame.offset->value);
     if (frame.address) line += " [" + hex(frame.address->value) + ']';
     if (frame.file) {
-      line += " " + *frame.file + (frame.line ? ":" + std::to_string(*frame.line) : "");
+      line += ' ';
+      line += *frame.file;
+      if (frame.line) line += ':' + std::to_string(*frame.line);
     }
     if (frame.inlined.value_or(false)) line += " (inlined)";
     if (frame.trust == "scanned") line += " (scanned)";
@@ -307,7 +315,8 @@ class ThreadText {
       const doc::Frame* frame = hold.frame && static_cast<std::size_t>(*hold.frame) < thread_.frames.size()
                                     ? &thread_.frames[static_cast<std::size_t>(*hold.frame)]
                                     : nullptr;
-      const bool here = frame != nullptr && frame->file == at.file && frame->function == at.function;
+      const bool here = frame != nullptr && frame->file == at.file &&
+                        frame->function.value_or("") == at.function.value_or("");
       line += ", taken at " +
               (here ? "line " + std::to_string(*at.line) : place_label(at.file, at.line, at.function));
     }

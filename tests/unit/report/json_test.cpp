@@ -173,7 +173,7 @@ TEST(Json, WhateverIsInADocumentTheTextStandsIt) {
   document.findings.cycles.push_back({{10, 99, {}}, {1, 2, {}}});
   document.processes[0].threads[0].wait->resource = "8:r8";
   document.processes[0].threads[0].holds[0].resource = "8:r9";
-  document.processes[0].threads[0].frames[0].file.reset();
+  document.processes[0].threads[0].frames[0].file = std::nullopt;
   document.processes[0].python.reset();
   document.processes[0].command.reset();
   EXPECT_FALSE(report::render_text(document, {.explain = true}).empty());
