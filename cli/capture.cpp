@@ -177,6 +177,11 @@ pid_t OpenedTarget::pid() const {
   return kept_->pid;
 }
 
+void OpenedTarget::close() {
+  kept_->unwinder.reset();
+  kept_->attachment.reset();
+}
+
 attach::Result<Capture> OpenedTarget::look(const Options& options, Deadline deadline) {
   if (attach::Result<void> done = kept_->open_or_refresh(deadline); !done) return std::move(done).error();
   attach::Target& target = kept_->attachment->target();

@@ -90,6 +90,7 @@ class Dump {
       });
       return watched.target.look(options_, deadline);
     }();
+    if (!is_sampling()) watched.target.close();
     if (!looked) {
       watched.failed = true;
       return fail(watched.pid, looked.error());

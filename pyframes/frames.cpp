@@ -300,6 +300,7 @@ void read_frames(Reading& reading, const RuntimeCopy& copy, PyRuntimeState& stat
     for (std::size_t j = 0; j < from.threads.size() && j < into.threads.size(); ++j) {
       into.threads[j].frames_gap = from.threads[j].frames_gap;
       into.threads[j].frames_left_out = from.threads[j].frames_left_out;
+      into.threads[j].frames.reserve(from.threads[j].frames.size());
       for (const FrameCopy& frame : from.threads[j].frames) read_frame(reading, frame, into.threads[j]);
     }
   }
