@@ -133,7 +133,7 @@ Error ProcDir::failure(const char* relative, int error_number) const {
           {}};
 }
 
-Result<std::string> ProcDir::read_at(int folder, const char* relative, std::size_t limit) const {
+Result<std::string> ProcDir::read_at(int folder, const char* relative, std::size_t limit, Reads reads) const {
   ScopedFd file(::openat(folder, relative, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
   if (!file.is_open()) return failure(relative, errno);
   std::array<char, 16 << 10> part;  // NOLINT: filled by read
@@ -152,7 +152,12 @@ Result<std::string> ProcDir::read_at(int folder, const char* relative, std::size
                        std::to_string(limit) + " bytes",
                    {}};
     text.append(part.data(), got);
+    if (reads == Reads::one && got < part.size()) return text;
   }
+}
+
+Result<std::string> ProcDir::read_task(pid_t tid, std::string_view name) const {
+  return read_at(task_.get(), TaskFile(tid, name).path.data(), small_file, Reads::one);
 }
 
 Result<std::string> ProcDir::read_file(const char* relative, std::size_t limit) const {
@@ -280,11 +285,7 @@ Result<ThreadState> ProcDir::read_thread(pid_t tid) const {
   ThreadState thread;
   thread.tid = tid;
   thread.namespace_tid = tid;
-  auto read_task = [&](std::string_view name) {
-    return read_at(task_.get(), TaskFile(tid, name).path.data(), small_file);
-  };
-
-  Result<std::string> text = read_task("stat");
+  Result<std::string> text = read_task(tid, "stat");
   std::optional<StatLine> stat = text ? parse_stat(*text) : std::nullopt;
   if (!stat) {
     struct stat seen {};
@@ -298,7 +299,7 @@ Result<ThreadState> ProcDir::read_thread(pid_t tid) const {
   thread.os_name = std::move(stat->comm);
   if (thread.os_name.find('\\') != std::string::npos) {
     // Escaped or not, by the kernel's age: comm is always raw.
-    if (Result<std::string> comm = read_task("comm")) {
+    if (Result<std::string> comm = read_task(tid, "comm")) {
       thread.os_name = *std::move(comm);
       if (thread.os_name.ends_with('\n')) thread.os_name.pop_back();
     }
@@ -306,7 +307,7 @@ Result<ThreadState> ProcDir::read_thread(pid_t tid) const {
 
   if (nested_namespace_) read_status(thread);
 
-  Result<std::string> line = read_task("syscall");
+  Result<std::string> line = read_task(tid, "syscall");
   std::optional<SyscallLine> call = line ? parse_syscall(*line) : std::nullopt;
   if (!call) {
     // Not in kernels without CONFIG_HAVE_ARCH_TRACEHOOK, and refused without the right to trace.
@@ -318,15 +319,14 @@ Result<ThreadState> ProcDir::read_thread(pid_t tid) const {
   if (call && !call->running && call->sp != 0) thread.sleeping_sp = Address(call->sp);
   // Of use only where the call itself does not tell what it is.
   if (!call || (!call->running && (call->number < 0 || call->number == SYS_restart_syscall))) {
-    Result<std::string> channel = read_task("wchan");
+    Result<std::string> channel = read_task(tid, "wchan");
     if (channel && *channel != "0") thread.wait_channel = *std::move(channel);
   }
   return thread;
 }
 
 void ProcDir::read_status(ThreadState& thread) const {
-  const Result<std::string> lines =
-      read_at(task_.get(), TaskFile(thread.tid, "status").path.data(), small_file);
+  const Result<std::string> lines = read_task(thread.tid, "status");
   if (!lines) return;
   const Status status = parse_status(*lines);
   if (status.voluntary_switches && status.involuntary_switches)

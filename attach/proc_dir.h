@@ -13,6 +13,7 @@
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "attach/mapping.h"
@@ -68,7 +69,12 @@ class ProcDir {
  private:
   ProcDir(pid_t pid, ScopedFd folder) : pid_(pid), folder_(std::move(folder)) {}
 
-  Result<std::string> read_at(int folder, const char* relative, std::size_t limit) const;
+  // Reads::one is for files that the kernel writes at once, so that a read that does not fill its buffer is
+  // the last (fs/seq_file.c, single_open, at v6.1): those of a thread.
+  enum class Reads { to_end, one };
+  Result<std::string> read_at(int folder, const char* relative, std::size_t limit,
+                              Reads reads = Reads::to_end) const;
+  Result<std::string> read_task(pid_t tid, std::string_view name) const;
   Error failure(const char* relative, int error_number) const;
 
   pid_t pid_ = 0;

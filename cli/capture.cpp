@@ -95,6 +95,7 @@ struct OpenedTarget::Kept {
   explicit Kept(pid_t number) : pid(number) {}
 
   pid_t pid;
+  bool looked = false;
   std::optional<attach::Attachment> attachment;
 
   // What holds as long as the same modules are mapped.
@@ -191,12 +192,14 @@ attach::Result<Capture> OpenedTarget::look(const Options& options, Deadline dead
   const attach::HoldOptions hold{.stop = options.stop,
                                  .pause_budget = options.pause_budget,
                                  .copy_stacks = true,
-                                 .count_switches = options.command == Command::check || options.samples > 1};
+                                 .count_switches = kept_->looked || options.samples > 1};
   std::shared_ptr<pyframes::Rehearsal> rehearsal;
   attach::Result<attach::StopReport> stop = kept_->attachment->hold(
       hold, [&](attach::Target& held) { pyframes::fetch_python(*runtime, read, held, rehearsal.get()); },
       [&](attach::Target& running) { rehearsal = pyframes::rehearse_python(*runtime, read, running); });
   if (!stop) return std::move(stop).error();
+  rehearsal.reset();
+  kept_->looked = true;
 
   Capture result;
   report::Snapshot& snapshot = result.snapshot;
