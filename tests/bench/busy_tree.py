@@ -4,6 +4,7 @@ What may call what is told beforehand, with the lines of each function, so that 
 Standard output: one line of JSON with them.
 """
 
+import dis
 import json
 import os
 import pathlib
@@ -66,7 +67,7 @@ FUNCTIONS = {"root": root, "branch": branch, "twig": twig, "leaf": leaf, "Tree.g
 
 def lines_of(function):
     code = function.__code__
-    return [code.co_firstlineno, max(number for _, _, number in code.co_lines() if number)]
+    return [code.co_firstlineno, max(number for _, number in dis.findlinestarts(code) if number)]
 
 
 def names_in(code):
