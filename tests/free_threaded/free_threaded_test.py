@@ -95,7 +95,7 @@ class Target:
 
 class Gil(unittest.TestCase):
     def dump(self, target):
-        done = program.run("dump", "--json", target.truth["pid"])
+        done = program.dump("--json", target.truth["pid"])
         self.assertEqual((done.returncode, done.stderr), (0, b""))
         document = json.loads(done.stdout)
         self.assertEqual(schema_check.problems(document), [])

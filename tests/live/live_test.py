@@ -34,7 +34,6 @@ FEW = ["c_callbacks", "exceptions", "generators", "known_lines", "rlock_deadlock
 FREE_THREADED = ["tagged_values", "thread_local_bytecode"]
 TRIES_WHILE_MOVING = 5
 # A build with sanitizers on a busy machine is not to be cut short.
-PATIENCE = ["--pause-budget", "60s", "--deadline", "60s"]
 
 
 def is_system(interpreter):
@@ -72,7 +71,7 @@ def chosen_scenarios(interpreter):
 
 def dump(target, *options, by=None):
     """The text that `pythreads dump` printed, and what was wrong with the run itself."""
-    done = program.run("dump", target.pid, *PATIENCE, *options, by=by)
+    done = program.dump(target.pid, *options, by=by)
     problems = []
     if done.returncode != 0:
         problems.append(f"dump {' '.join(options)}: exit {done.returncode}")

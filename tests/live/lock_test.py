@@ -36,7 +36,6 @@ FEW = [
     "world_held_in_native", "world_stopped",
 ]
 FREE_THREADED = ["two_objects", "two_objects_crossed"]
-PATIENCE = ["--pause-budget", "60s", "--deadline", "60s"]
 SHARE = 0.99
 MOVING = ("gil", "critical-section", "stop-the-world")
 
@@ -102,7 +101,7 @@ def run_pair(interpreter, scenario):
     result = {"right": 0, "missed": [], "false": [], "fired": set()}
     with Target(interpreter, scenario) as target:
         for look in range(target.truth["locks"]["looks"]):
-            done = program.run("dump", target.truth["pid"], "--json", *PATIENCE)
+            done = program.dump(target.truth["pid"], "--json")
             if done.returncode != 0:
                 result["false"].append(f"exit {done.returncode}: {done.stderr.decode(errors='replace')[:500]}")
                 break
@@ -118,7 +117,7 @@ def run_pair(interpreter, scenario):
             for _ in range(20 if moving else 0):
                 if not check.missed:
                     break
-                document = json.loads(program.run("dump", target.truth["pid"], "--json", *PATIENCE).stdout)
+                document = json.loads(program.dump(target.truth["pid"], "--json").stdout)
                 check = lock_check.Check(target.truth, document).run()
             result["right"] += check.right
             result["missed"] += check.missed
@@ -132,7 +131,7 @@ def run_pair(interpreter, scenario):
 
 def check_first_lines(target, result):
     """The pair, both locks by name and the four source lines stand in the first fifteen lines of text."""
-    text = program.run("dump", target.truth["pid"], *PATIENCE).stdout.decode()
+    text = program.dump(target.truth["pid"]).stdout.decode()
     head = "\n".join(text.splitlines()[:15])
     source = (SCENARIOS / "idle_pool.py").read_text(encoding="utf-8").splitlines()
     lines = [1 + next(i for i, each in enumerate(source) if each.endswith("# " + mark)) for mark in ("takes", "wants")]

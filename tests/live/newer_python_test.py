@@ -76,8 +76,8 @@ class NewerPython(unittest.TestCase):
     def test_it_is_read_and_marked(self):
         image = with_version(self.image, self.version)
         with scoped_target.ScopedTarget(self.made_up(image), "known_lines") as target:
-            done = program.run("dump", "--json", target.pid)
-            text = program.run("dump", target.pid)
+            done = program.dump("--json", target.pid)
+            text = program.dump(target.pid)
         self.assertEqual(done.returncode, 0, done.stderr)
         document = json.loads(done.stdout)
         self.assertEqual(schema_check.problems(document), [])
@@ -104,7 +104,7 @@ class NewerPython(unittest.TestCase):
 
         image = with_version(self.image, self.version, spoil)
         with scoped_target.ScopedTarget(self.made_up(image), "known_lines") as target:
-            done = program.run("dump", "--json", target.pid)
+            done = program.dump("--json", target.pid)
         self.assertEqual(done.returncode, 69, done.stdout[:500])
         error = json.loads(done.stdout)["errors"][0]
         self.assertEqual(error["code"], "unsupported")

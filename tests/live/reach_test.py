@@ -31,7 +31,6 @@ import scoped_target  # noqa: E402
 import table  # noqa: E402
 import ways  # noqa: E402
 
-PATIENCE = ["--pause-budget", "60s", "--deadline", "60s"]
 # The thread that wants the GIL wakes each 5 ms for some microseconds, and may be met then.
 TRIES = 20
 TAKEN_AWAY = ("deleted", "replaced")
@@ -79,7 +78,7 @@ class Target(scoped_target.ScopedTarget):
 
 
 def dump(target, *options):
-    done = program.run("dump", target.pid, "--json", *PATIENCE, *options)
+    done = program.dump(target.pid, "--json", *options)
     document = json.loads(done.stdout) if done.stdout else None
     if done.returncode != 0 or not document["processes"]:
         raise RuntimeError(f"exit {done.returncode}: {done.stderr.decode(errors='replace')[:600]}")

@@ -92,7 +92,7 @@ class Target:
             pipe.close()
 
     def dump(self, test, *options):
-        done = program.run("dump", "--json", *options, self.pid)
+        done = program.dump("--json", *options, self.pid)
         test.assertEqual((done.returncode, done.stderr), (0, b""))
         document = json.loads(done.stdout)
         test.assertEqual(schema_check.problems(document), [])

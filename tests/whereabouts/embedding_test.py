@@ -146,7 +146,7 @@ class Embedding(unittest.TestCase):
             shutil.copy(library, path)
             with self.subTest(version), self.embedded("local", path, home) as here:
                 os.unlink(path)
-                done = place.program.run("dump", "--json", here.pid, before=command)
+                done = place.program.dump("--json", here.pid, before=command)
                 self.assertEqual((done.returncode, done.stderr), (0, b""))
                 process = json.loads(done.stdout)["processes"][0]
                 self.assertEqual(process["python"]["version"], here.truth["version"])

@@ -42,12 +42,12 @@ class PidNamespaces(unittest.TestCase):
             for thread in process["threads"]:
                 self.assertIn(thread["tid"], tids)
                 self.assertNotEqual(thread["tid"], thread["namespace_tid"])
-            text = place.program.run("dump", pid).stdout.decode()
+            text = place.program.dump(pid).stdout.decode()
             self.assertIn(f"Process {pid} ({here.truth['pid']} in its pid namespace): Python", text)
             for thread in process["threads"]:
                 self.assertIn(f" tid {thread['tid']}, {thread['namespace_tid']} inside, ", text)
             # Of what is said of waits and owners, every thread is one of the host's.
-            graph = json.loads(place.program.run("dump", "--json", pid).stdout)["findings"]
+            graph = json.loads(place.program.dump("--json", pid).stdout)["findings"]
             for edge in graph["edges"]:
                 self.assertLessEqual({edge["from"]["tid"], edge["to"]["tid"]}, tids)
 
@@ -61,7 +61,7 @@ class PidNamespaces(unittest.TestCase):
     def test_without_a_stop(self):
         with Place([*IN_PIDS, "sh", "-c", f"{PYTHON}; true"]) as here:
             pid = here.host_pid()
-            done = place.program.run("dump", "--json", "--no-stop", pid)
+            done = place.program.dump("--json", "--no-stop", pid)
             self.assertEqual((done.returncode, done.stderr), (0, b""))
             threads = {each["name"]: each for each in json.loads(done.stdout)["processes"][0]["threads"]}
             for name, told in here.truth["threads"].items():
@@ -71,7 +71,7 @@ class PidNamespaces(unittest.TestCase):
         """pythreads in the container, by the pid that it has there."""
         with Place([*IN_PIDS, "--mount-proc", "sh", "-c", f"{PYTHON}; true"]) as here:
             command = in_namespaces_of(here.host_pid(), "--pid", "--mount")
-            done = place.program.run("dump", "--json", here.truth["pid"], before=command)
+            done = place.program.dump("--json", here.truth["pid"], before=command)
             self.assertEqual((done.returncode, done.stderr), (0, b""))
             process = json.loads(done.stdout)["processes"][0]
             self.assertEqual(process["pid"], here.truth["pid"])
@@ -83,7 +83,7 @@ class PidNamespaces(unittest.TestCase):
         """Inside, with the host's /proc: its numbers are not those of the kernel's calls; nothing may be stopped."""
         with Place([*IN_PIDS, "sh", "-c", f"{PYTHON}; true"]) as here:
             for pid in (here.truth["pid"], here.host_pid(), 1):
-                done = place.program.run("dump", "--json", pid, before=in_namespaces_of(here.host_pid(), "--pid"))
+                done = place.program.dump("--json", pid, before=in_namespaces_of(here.host_pid(), "--pid"))
                 error = json.loads(done.stdout)["errors"][0]
                 self.assertEqual((done.returncode, error["code"]), (66, "unreadable"))
                 self.assertIn("/proc is of another pid namespace", error["message"])
@@ -93,7 +93,7 @@ class PidNamespaces(unittest.TestCase):
     def test_proc_of_a_namespace_below(self):
         with Place([*IN_PIDS, "--mount-proc", "sh", "-c", f"{PYTHON}; true"]) as here:
             # Sanitizers need /proc/self, which there is none of.
-            done = place.program.run("dump", "--json", here.truth["pid"], before=in_namespaces_of(here.host_pid(), "--mount"), by=place.program.released())
+            done = place.program.dump("--json", here.truth["pid"], before=in_namespaces_of(here.host_pid(), "--mount"), by=place.program.released())
             error = json.loads(done.stdout)["errors"][0]
             self.assertEqual((done.returncode, error["code"]), (66, "unreadable"))
             self.assertIn("where pythreads has no pid", error["message"])
@@ -114,7 +114,7 @@ class UserNamespaces(unittest.TestCase):
         with Place([*self.COMMAND, "sh", "-c", f"{PYTHON}; true"]) as here:
             command = in_namespaces_of(here.host_pid(), "--user", "--pid", "--mount", "--preserve-credentials")
             for options in ([], ["--native"]):
-                done = place.program.run("dump", "--json", *options, here.truth["pid"], before=command)
+                done = place.program.dump("--json", *options, here.truth["pid"], before=command)
                 self.assertEqual((done.returncode, done.stderr), (0, b""))
                 process = json.loads(done.stdout)["processes"][0]
                 names = {each["name"] for each in process["threads"]}
@@ -123,7 +123,7 @@ class UserNamespaces(unittest.TestCase):
     def test_from_inside_a_process_outside(self):
         """Its root is nobody outside: refused, and the reason is the namespace."""
         with Place([SYSTEM_PYTHON, PARKED]) as outside:
-            done = place.program.run("dump", "--json", outside.pid, before=["unshare", "--user", "--map-root-user"])
+            done = place.program.dump("--json", outside.pid, before=["unshare", "--user", "--map-root-user"])
             error = json.loads(done.stdout)["errors"][0]
             self.assertEqual((done.returncode, error["code"]), (77, "not_permitted"))
             self.assertIn("user namespace", error["message"])

@@ -35,7 +35,7 @@ def built(name):
 
 def dump(*arguments, **more):
     """(exit code, document, standard error) of a dump as JSON."""
-    done = program.run("dump", "--json", *arguments, **more)
+    done = program.dump("--json", *arguments, **more)
     return done.returncode, json.loads(done.stdout), done.stderr.decode()
 
 

@@ -23,7 +23,7 @@ def can_unshare(*options):
 class Wrappers(unittest.TestCase):
     def failed(self, pid, by=None):
         """(message, hint) of what is no Python; the text says both, and nothing was printed as a dump."""
-        done = place.program.run("dump", "--json", pid, by=by)
+        done = place.program.dump("--json", pid, by=by)
         self.assertEqual(done.returncode, 65, done.stderr)
         document = json.loads(done.stdout)
         self.assertEqual(place.schema_check.problems(document), [])
@@ -131,7 +131,7 @@ class Namespaces(unittest.TestCase):
             shell = place.children_of(here.pid)[0]
             python = place.children_of(shell)[0]
             for wrapper in (here.pid, shell):
-                done = place.program.run("dump", "--json", wrapper)
+                done = place.program.dump("--json", wrapper)
                 hint = json.loads(done.stdout)["errors"][0]["hint"]
                 self.assertEqual(
                     hint, f"the only Python below it is process {python} ({PYTHON}): pythreads dump {python}"
