@@ -113,8 +113,8 @@ bool StoppedThreads::all_are_known() const {
   struct stat folder {};
   if (::fstat(task_, &folder) != 0 || folder.st_nlink < 2) return false;
   const auto standing = std::count_if(threads_.begin(), threads_.end(), [](const StoppedThread& thread) {
-    return thread.let_be || thread.outcome == StopOutcome::held ||
-           thread.outcome == StopOutcome::already_stopped;
+    const bool let_be = thread.seized && thread.outcome == StopOutcome::not_tried;
+    return let_be || thread.outcome == StopOutcome::held || thread.outcome == StopOutcome::already_stopped;
   });
   return folder.st_nlink - 2 == static_cast<nlink_t>(standing);
 }
@@ -255,7 +255,6 @@ void StoppedThreads::stop_range(std::size_t first, std::size_t end, const Before
     left = left.subspan(std::min(count, left.size()));
   }
   for (const std::size_t i : left) {
-    threads_[i].let_be = true;
     threads_[i].gap = "the pause budget left no time to stop it: it waits for something outside the process";
   }
 }

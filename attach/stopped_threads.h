@@ -50,8 +50,7 @@ struct StoppedThread {
   StopOutcome outcome = StopOutcome::not_tried;
   std::optional<Registers> registers;
   std::string gap;
-  bool seized = false;
-  bool let_be = false;    // seized and not interrupted
+  bool seized = false;    // one that is and whose stop was not tried was let be
   int signal = 0;         // to hand back at the end
   bool by_event = false;  // by our interrupt, not by a signal on its way
 };
