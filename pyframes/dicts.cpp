@@ -173,8 +173,8 @@ Result<std::optional<FoundEntry>> search(const RuntimeLayout& layout, Memory& me
 }
 
 Result<std::optional<Address>> find(const RuntimeLayout& layout, Memory& memory, const EntryTable& table,
-                                    std::string_view key) {
-  Result<std::optional<FoundEntry>> found = search(layout, memory, table, key, memory);
+                                    std::string_view key, Memory& key_memory) {
+  Result<std::optional<FoundEntry>> found = search(layout, memory, table, key, key_memory);
   if (!found) return std::move(found).error();
   return *found ? std::optional((*found)->value) : std::nullopt;
 }
@@ -277,25 +277,22 @@ Result<DictItems> read_dict(const RuntimeLayout& layout, Memory& memory, Address
 
 Result<std::optional<Address>> find_in_dict(const RuntimeLayout& layout, Memory& memory, Address dict,
                                             std::string_view key) {
-  Result<EntryTable> table = locate_dict(layout, memory, dict);
-  if (!table) return std::move(table).error();
-  return find(layout, memory, *table, key);
+  return find_in_dict(layout, memory, dict, key, {memory});
 }
 
 Result<std::optional<Address>> find_in_dict(const RuntimeLayout& layout, Memory& memory, Address dict,
                                             std::string_view key, const KeySearch& by) {
   Result<EntryTable> table = locate_dict(layout, memory, dict);
   if (!table) return std::move(table).error();
+  if (by.places == nullptr) return find(layout, memory, *table, key, by.keys);
   const std::pair where(dict, std::string(key));
-  if (by.places != nullptr) {
-    if (const auto known = by.places->find(where); known != by.places->end()) {
-      if (std::optional<Address> value = look_at(memory, *table, known->second)) return value;
-    }
+  if (const auto known = by.places->find(where); known != by.places->end()) {
+    if (std::optional<Address> value = look_at(memory, *table, known->second)) return value;
   }
   Result<std::optional<FoundEntry>> found = search(layout, memory, *table, key, by.keys);
   if (!found) return std::move(found).error();
   if (!*found) return std::optional<Address>();
-  if (by.places != nullptr) by.places->insert_or_assign(where, (*found)->place);
+  by.places->insert_or_assign(where, (*found)->place);
   return std::optional((*found)->value);
 }
 
@@ -314,14 +311,12 @@ Result<std::optional<Address>> find_attribute(const RuntimeLayout& layout, Memor
   Result<std::optional<EntryTable>> table = locate_attributes(layout, memory, object);
   if (!table) return std::move(table).error();
   if (!*table) return std::optional<Address>();
-  return find(layout, memory, **table, name);
+  return find(layout, memory, **table, name, memory);
 }
 
 Result<std::optional<Address>> find_in_module(const RuntimeLayout& layout, Memory& memory, Address module,
                                               std::string_view name) {
-  Result<std::uint64_t> dict = read_field(memory, module, layout.module.md_dict, "md_dict");
-  if (!dict) return std::move(dict).error();
-  return find_in_dict(layout, memory, Address(*dict), name);
+  return find_in_module(layout, memory, module, name, {memory});
 }
 
 Result<std::optional<Address>> find_in_module(const RuntimeLayout& layout, Memory& memory, Address module,

@@ -136,7 +136,7 @@ void fetch_python(const Runtime& runtime, const ReadOptions& options, attach::Ta
     const PyRuntimeState state = touch(reading, moved);
     if (!rehearsal->is_news(state)) {
       if (reading.memory.begin(attach::HeldPart::names) && !rehearsal->knows_names(reading, moved))
-        touch_names(reading, moved);
+        fetch_thread_names(reading, moved);
       return touch_locals(reading, moved);
     }
   }
