@@ -484,15 +484,24 @@ doc::Host host_of(const attach::Host& from) {
   return host;
 }
 
+// Of those that were stopped; null: none was.
+std::optional<double> longest_pause(std::span<const Snapshot> snapshots) {
+  std::optional<double> longest;
+  for (const Snapshot& snapshot : snapshots) {
+    if (snapshot.stopped) longest = std::max(longest.value_or(0), rounded(snapshot.pause_ms));
+  }
+  return longest;
+}
+
 doc::Source source_of(std::span<const Snapshot> snapshots, const DocumentSource& from) {
   doc::Source source;
   source.kind = from.kind;
   source.duration_ms = rounded(from.duration_ms);
   for (const std::string& option : from.options) source.options.push_back(valid_utf8(option));
+  source.pause_ms = longest_pause(snapshots);
   source.stopped = !snapshots.empty();
   for (const Snapshot& snapshot : snapshots) {
     source.stopped = source.stopped && snapshot.stopped;
-    if (snapshot.stopped) source.pause_ms = std::max(source.pause_ms.value_or(0), rounded(snapshot.pause_ms));
     for (const Disturbed& call : snapshot.disturbed) {
       source.disturbed.push_back({call.tid, valid_utf8(call.syscall), valid_utf8(call.effect)});
     }
@@ -523,11 +532,7 @@ Document compose(std::span<const Snapshot> snapshots, const Findings& findings,
 }
 
 document::Look look_of(std::span<const Snapshot> snapshots, const Findings& findings) {
-  document::Look look{rfc3339(snapshots.front().captured_at), {}, findings.verdict};
-  for (const Snapshot& snapshot : snapshots) {
-    if (snapshot.stopped) look.pause_ms = std::max(look.pause_ms.value_or(0), rounded(snapshot.pause_ms));
-  }
-  return look;
+  return {rfc3339(snapshots.front().captured_at), longest_pause(snapshots), findings.verdict};
 }
 
 }  // namespace pythreads::report
