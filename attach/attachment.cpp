@@ -78,7 +78,7 @@ struct Attachment::State {
   Result<void> follow_memory();
   Result<void> refresh();
   Result<void> refresh_mappings();
-  Result<void> read_threads();
+  Result<void> read_threads(bool switches_first = false);
   bool take_mappings(StopReport& report);
   bool compare_mappings(StopReport& report);
   bool knows_stacks() const;
@@ -86,7 +86,6 @@ struct Attachment::State {
                                          const std::function<void(Target&)>& rehearse);
   void make_pages(LiveMemory::Identity identity, std::size_t ready_bytes);
   void after_release(bool files_changed, StopReport& report);
-  void watch_threads();
   void drop_waits_of_runners();
   Result<StopReport> look_without_stop(const std::function<void(Target&)>& read);
   void tell_what_was_given_up(std::chrono::milliseconds budget, StopReport& report) const;
@@ -176,14 +175,24 @@ Result<void> Attachment::State::refresh_mappings() {
   return {};
 }
 
-Result<void> Attachment::State::read_threads() {
+// `switches_first`: how often a thread had left a processor before its other files were read.
+Result<void> Attachment::State::read_threads(bool switches_first) {
   Result<std::vector<pid_t>> tids = dir.list_threads();
   if (!tids) return std::move(tids).error();
   target.threads.clear();
   target.threads.reserve(tids->size() + 64);
   for (const pid_t tid : *tids) {
+    ThreadState before;
+    before.tid = tid;
+    if (switches_first) dir.read_status(before);
     Result<ThreadState> thread = dir.read_thread(tid);
-    if (thread) target.threads.push_back(std::move(*thread));
+    if (!thread) continue;
+    if (switches_first) {
+      thread->switches = before.switches;
+      thread->seccomp = before.seccomp;
+      thread->seccomp_filters = before.seccomp_filters;
+    }
+    target.threads.push_back(std::move(*thread));
   }
   if (target.threads.empty()) {
     return Error{ErrorCode::process_ended, "process " + std::to_string(pid()) + " has ended", ""};
@@ -267,19 +276,6 @@ void Attachment::State::after_release(bool files_changed, StopReport& report) {
   }
 }
 
-// What their files say, after how often they had left a processor by then.
-void Attachment::State::watch_threads() {
-  for (ThreadState& thread : target.threads) {
-    dir.read_status(thread);
-    Result<ThreadState> now = dir.read_thread(thread.tid);
-    if (!now) continue;
-    now->switches = thread.switches;
-    now->seccomp = thread.seccomp;
-    now->seccomp_filters = thread.seccomp_filters;
-    thread = std::move(*now);
-  }
-}
-
 // One that slept all the time is as it was read. Of another the wait, the frames and the locks are of
 // different moments: taken together they could say that it waits for what it has, or holds what it gave back.
 // (A context switch is counted when a thread leaves its processor, kernel/sched/core.c, __schedule at v6.1:
@@ -298,11 +294,11 @@ void Attachment::State::drop_waits_of_runners() {
   }
 }
 
+// REQUIRES: read_threads(true)
 Result<StopReport> Attachment::State::look_without_stop(const std::function<void(Target&)>& read) {
   StopReport report;
   report.captured_at = std::chrono::system_clock::now();
   make_pages(LiveMemory::Identity::checked, 0);
-  watch_threads();
   decode_waits(target, report);
   const StopClocks clocks = read_clocks();
   fetch_futexes(target);
@@ -322,13 +318,16 @@ Result<StopReport> Attachment::State::look(const HoldOptions& options, const Rea
   // each: what it is, is known a little later.
   for (int again = 0;; ++again) {
     if (Result<void> done = refresh_mappings(); !done) return std::move(done).error();
-    if (Result<void> done = read_threads(); !done) return std::move(done).error();
+    if (Result<void> done = read_threads(!options.stop); !done) return std::move(done).error();
+    if (!options.stop) return look_without_stop(readers.read);
     if (options.count_switches) {
       for (ThreadState& thread : target.threads) dir.read_status(thread);
     }
-    if (!options.stop) return look_without_stop(readers.read);
     RestartCheck restart = check_restart(dir, task.get(), stat.get(), target.threads);
     int failed = 0;
+    if (restart.denied) {
+      if (Result<void> done = read_threads(true); !done) return std::move(done).error();
+    }
     Result<StopReport> report =
         restart.denied ? look_without_stop(readers.read) : look_at_stop(options, readers, failed);
     if (report && !restart.gap.empty()) report->gaps.push_back(std::move(restart.gap));
@@ -485,6 +484,10 @@ Result<Attachment> Attachment::prepare(pid_t pid) {
     known.forked_from = find_fork_parent(state->dir, *known.parent_pid, state->target.mappings);
   }
   return Attachment(std::move(state));
+}
+
+void Attachment::count_switches(ThreadState& thread) const {
+  state_->dir.read_status(thread);
 }
 
 Result<void> Attachment::refresh() {

@@ -58,6 +58,9 @@ class Attachment {
   Result<StopReport> hold(const HoldOptions& options, const std::function<void(Target&)>& read,
                           const std::function<void(Target&)>& rehearse = {});
 
+  // ThreadState::switches as it is now, of a thread of the process that was prepared.
+  void count_switches(ThreadState& thread) const;
+
   Target& target();
   const Target& target() const;
 

@@ -178,6 +178,10 @@ pid_t OpenedTarget::pid() const {
   return kept_->pid;
 }
 
+void OpenedTarget::count_switches(report::Snapshot& last) const {
+  for (report::SnapshotThread& thread : last.threads) kept_->attachment->count_switches(thread.os);
+}
+
 void OpenedTarget::close() {
   kept_->unwinder.reset();
   kept_->attachment.reset();

@@ -39,6 +39,9 @@ class OpenedTarget {
   // The first opens the target. After an error that is no moment's (it ended), there is no further look.
   attach::Result<Capture> look(const Options& options, Deadline deadline);
 
+  // Of the last look's threads. After a look and not in it, for few services need a second one.
+  void count_switches(report::Snapshot& last) const;
+
   // Gives back what a look has kept, pages of the target before all. There is no further look.
   void close();
 

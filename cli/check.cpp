@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "attach/attachment.h"
-#include "attach/proc_dir.h"
 #include "cli/capture.h"
 #include "cli/check_judgement.h"
 #include "cli/commands.h"
@@ -56,10 +55,10 @@ class Check {
       look_at(processes_.emplace_back(pid));
     }
     bool again = false;
-    for (const Checked& each : processes_) {
+    for (Checked& each : processes_) {
       if (each.failed || !needs_another_look(each.looks().back())) continue;
       again = true;
-      count_switches(*each.snapshots.back());
+      each.target.count_switches(*each.snapshots.back());  // what the second look is compared with
     }
     for (int i = 0; again && i < kSlicesBetweenLooks; ++i) std::this_thread::sleep_for(kSlice);
     for (Checked& each : processes_) {
@@ -71,13 +70,6 @@ class Check {
   }
 
  private:
-  // What the second look is compared with. After the first and not in it, for few services need a second.
-  static void count_switches(report::Snapshot& snapshot) {
-    const attach::Result<attach::ProcDir> folder = attach::ProcDir::open(snapshot.process.pid);
-    if (!folder) return;
-    for (report::SnapshotThread& thread : snapshot.threads) folder->read_status(thread.os);
-  }
-
   void look_at(Checked& checked) {
     const Clock::time_point deadline = Clock::now() + options_.deadline;
     auto looked = [&] {
