@@ -39,6 +39,11 @@ constexpr std::size_t most_sleepers = 64;
 constexpr std::size_t ready_per_thread = 48 * 1024;
 constexpr std::size_t ready_at_most = 8 * 1024 * 1024;
 
+// A walk over the running target may go astray: in a dict that is being resized, in a frame that has ended.
+// One that doesn't takes a tenth of this.
+constexpr std::chrono::milliseconds work_while_running(200);
+constexpr std::chrono::microseconds work_while_running_per_thread(200);
+
 constexpr const char* no_stop_gap = "it was not stopped: no registers and no stack";
 
 // What is done with a look: `rehearse` over the running target, `read` while it is held.
@@ -82,6 +87,7 @@ struct Attachment::State {
   bool take_mappings(StopReport& report);
   bool compare_mappings(StopReport& report);
   bool knows_stacks() const;
+  std::chrono::nanoseconds most_work_while_running() const;
   std::vector<PageCache::Asked> rehearse(const HoldOptions& options,
                                          const std::function<void(Target&)>& rehearse);
   void make_pages(LiveMemory::Identity identity, std::size_t ready_bytes);
@@ -236,15 +242,20 @@ bool Attachment::State::compare_mappings(StopReport& report) {
   return true;
 }
 
+std::chrono::nanoseconds Attachment::State::most_work_while_running() const {
+  return work_while_running + work_while_running_per_thread * target.threads.size();
+}
+
 // What the walk will ask for, as far as a walk over the running target tells.
 std::vector<PageCache::Asked> Attachment::State::rehearse(const HoldOptions& options,
                                                           const std::function<void(Target&)>& rehearse) {
   if (!rehearse) return {};
   const auto rehearsed =
       std::make_shared<PageCache>(live(LiveMemory::Identity::checked), 0, PageCache::Notes::what_is_asked);
+  const auto unnoted = std::make_shared<PageCache>(live(LiveMemory::Identity::checked));
+  for (const auto& each : {rehearsed, unnoted}) each->close_after(most_work_while_running());
   target.memory = std::make_unique<FrozenMemory>(rehearsed);
-  target.lasting = std::make_unique<FrozenMemory>(
-      std::make_shared<PageCache>(live(LiveMemory::Identity::checked)));  // of it nothing is noted
+  target.lasting = std::make_unique<FrozenMemory>(unnoted);
   if (options.copy_stacks) copy_sleepers_stacks(options.stack_bytes, target);
   fetch_futexes(target);
   rehearse(target);
@@ -299,6 +310,7 @@ Result<StopReport> Attachment::State::look_without_stop(const std::function<void
   StopReport report;
   report.captured_at = std::chrono::system_clock::now();
   make_pages(LiveMemory::Identity::checked, 0);
+  pages->close_after(most_work_while_running());
   decode_waits(target, report);
   const StopClocks clocks = read_clocks();
   fetch_futexes(target);
@@ -307,6 +319,8 @@ Result<StopReport> Attachment::State::look_without_stop(const std::function<void
   }
   read(target);
   pages->close();
+  if (pages->is_spent())
+    report.gaps.push_back("reading it while it ran led astray, and was ended before everything was read");
   drop_waits_of_runners();
   read_futexes(target, clocks);
   after_release(false, report);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <ctime>
 #include <utility>
 
 namespace pythreads::attach {
@@ -22,9 +23,17 @@ constexpr std::size_t max_kept = 512ull * 1024 * 1024;
 constexpr std::size_t spare_bytes = 256 * 1024;
 // Of expected pieces so many are fetched before the time is looked at: about a millisecond's.
 constexpr std::size_t wave_pieces = 1024;
+// Reads out of what is kept between two looks at the work done: some microseconds'.
+constexpr std::size_t reads_at_once = 64;
 
 std::uint64_t page_of(std::uint64_t at) {
   return at / PageCache::page_bytes;
+}
+
+std::chrono::nanoseconds work_of_this_thread() {
+  timespec used{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+  return std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
 }
 
 }  // namespace
@@ -61,6 +70,16 @@ PageCache::~PageCache() = default;
 void PageCache::close() {
   const std::lock_guard lock(closing_);
   closed_.store(true, std::memory_order_release);
+}
+
+void PageCache::close_after(std::chrono::nanoseconds work) {
+  work_end_ = work_of_this_thread() + work;
+}
+
+void PageCache::look_at_work() {
+  if (!work_end_ || spent_ || work_of_this_thread() < *work_end_) return;
+  spent_ = true;
+  close();
 }
 
 // Empty when there is no more of our own memory to be had.
@@ -277,6 +296,8 @@ std::uint64_t PageCache::kept(Address from, std::uint64_t size) const {
 }
 
 std::size_t PageCache::read_some(Address from, std::span<std::byte> into) {
+  if (work_end_ && ++reads_ % reads_at_once == 0) look_at_work();
+  if (spent_) return 0;
   std::size_t done = read_kept(from, into);
   while (done < into.size() && !is_closed()) {
     const Address at = from + done;
@@ -306,6 +327,7 @@ std::size_t PageCache::read_some(Address from, std::span<std::byte> into) {
 // Reads the pieces and keeps them unless the cache was closed meanwhile: then nobody knows what the target
 // had done between.
 void PageCache::fetch(std::span<Piece> pieces, void (PageCache::*put)(const Piece&)) {
+  look_at_work();
   if (pieces.empty() || is_closed()) return;
   source_->read_pieces(pieces);
   const std::lock_guard lock(closing_);

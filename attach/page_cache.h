@@ -54,6 +54,11 @@ class PageCache : public Memory {
   // What is read of any part but the words must be there by then.
   void must_end_by(std::chrono::steady_clock::time_point end) { end_ = end; }
 
+  // Closes itself when the thread that reads has used so much more of a processor. For a target that runs: a
+  // walk through what is being changed meanwhile may go astray in what looks like millions of objects.
+  void close_after(std::chrono::nanoseconds work);
+  bool is_spent() const { return spent_; }
+
   // Fetches what is expected of the part, as far as there is time. Native stacks get half of what is left,
   // for the words of threads that have moved are read after them.
   bool begin(HeldPart part) override;
@@ -105,6 +110,7 @@ class PageCache : public Memory {
   void add_long(Range range, std::vector<Piece>& pieces);
   void fetch(std::span<Piece> pieces, void (PageCache::*put)(const Piece&));
   bool is_late() const;
+  void look_at_work();
 
   std::shared_ptr<Memory> source_;
   Notes notes_;
@@ -117,6 +123,9 @@ class PageCache : public Memory {
   std::array<bool, held_parts> given_up_{}, begun_{true};
   HeldPart part_ = HeldPart::words;
   std::optional<std::chrono::steady_clock::time_point> end_, stacks_end_;
+  std::optional<std::chrono::nanoseconds> work_end_;  // of the processor time of the thread that reads
+  std::size_t reads_ = 0;
+  bool spent_ = false;
   struct Block;
   std::vector<Block> blocks_;
   std::size_t block_used_ = 0;

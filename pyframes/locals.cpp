@@ -21,6 +21,7 @@ using attach::Address;
 using attach::Result;
 
 constexpr std::size_t max_frames_with = 1000;  // of one thread
+constexpr std::size_t most_at_once = 65536;    // objects that are asked for together
 constexpr std::uint64_t object_bytes = 64;     // what a first look at an object touches
 
 PyValue value_of(Reading& reading, const std::string& name, Address object) {
@@ -58,11 +59,15 @@ void fetch_locals(Reading& reading, const RuntimeCopy& copy) {
 
   std::vector<attach::Range> wave;
   for (const FrameCopy* frame : frames) {
+    if (wave.size() >= most_at_once) {
+      reading.memory.prefetch(wave);
+      wave.clear();
+      if (!reading.memory.begin(attach::HeldPart::locals)) return;
+    }
     const Result<FrameSize> size = frame_size(reading, frame->code);
     if (!size) continue;
-    const attach::Range slots = frame_slots(layout, *frame, *size);
     const Result<std::vector<std::uint64_t>> words =
-        read_slots(reading, slots, 0, static_cast<std::size_t>(slots.size / sizeof(std::uint64_t)));
+        read_slots(reading, frame_slots(layout, *frame, *size), 0, std::min(size->variables, max_variables));
     if (!words) continue;
     for (const std::uint64_t word : *words) {
       const std::optional<Address> object = referred_object(layout, word);

@@ -27,7 +27,7 @@ class Killed(unittest.TestCase):
     def kill_at(self, target, number, *options):
         """The words that the killer printed."""
         done = subprocess.run(
-            [os.environ["PYTHREADS_KILLER"], str(number), program.executable(), "dump", *PATIENCE, *options, str(target.pid)],
+            [os.environ["PYTHREADS_KILLER"], str(number), program.released(), "dump", *PATIENCE, *options, str(target.pid)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -56,6 +57,31 @@ TEST_F(PageCacheTest, AnUnreadablePageIsAskedForOnce) {
   const std::size_t asked = fake->pieces();
   EXPECT_FALSE(cache.read_value<std::uint64_t>(Address(0x5000)));
   EXPECT_EQ(fake->pieces(), asked);
+}
+
+TEST_F(PageCacheTest, AWalkThatGoesAstrayEnds) {
+  map_pages(1, 1);
+  PageCache kept(fake), missing(fake);
+  kept.close_after(std::chrono::milliseconds(5));
+  while (kept.read_value<std::uint64_t>(Address(0x1000))) {
+  }
+  EXPECT_TRUE(kept.is_spent());
+  missing.close_after(std::chrono::milliseconds(5));
+  std::uint64_t at = 0x10000;
+  while (!missing.is_closed()) {
+    EXPECT_FALSE(missing.read_value<std::uint64_t>(Address(at)));
+    at += page;
+  }
+  EXPECT_TRUE(missing.is_spent());
+}
+
+TEST_F(PageCacheTest, AWalkWithinItsBoundIsNotEnded) {
+  map_pages(1, 1);
+  PageCache cache(fake);
+  cache.close_after(std::chrono::hours(1));
+  for (int again = 0; again < 1000; ++again) EXPECT_TRUE(cache.read_value<std::uint64_t>(Address(0x1000)));
+  EXPECT_FALSE(cache.is_spent());
+  EXPECT_FALSE(cache.is_closed());
 }
 
 TEST_F(PageCacheTest, AWaveIsOneBatchOfDistinctPages) {
