@@ -36,17 +36,6 @@ struct CloseFolder {
   void operator()(DIR* folder) const { ::closedir(folder); }
 };
 
-std::vector<pid_t> list_processes() {
-  std::vector<pid_t> pids;
-  const std::unique_ptr<DIR, CloseFolder> folder(::opendir("/proc"));
-  if (!folder) return pids;
-  while (const dirent* entry = ::readdir(folder.get())) {
-    if (std::optional<pid_t> pid = number_of(entry->d_name)) pids.push_back(*pid);
-    if (pids.size() == most_processes) break;
-  }
-  return pids;
-}
-
 Result<std::string> read_of(pid_t pid, const char* name) {
   Result<ProcDir> dir = ProcDir::open_folder("/proc/" + std::to_string(pid));
   if (!dir) return std::move(dir).error();
@@ -72,6 +61,17 @@ std::vector<pid_t> children_by_parent(pid_t parent) {
 }
 
 }  // namespace
+
+std::vector<pid_t> list_processes() {
+  std::vector<pid_t> pids;
+  const std::unique_ptr<DIR, CloseFolder> folder(::opendir("/proc"));
+  if (!folder) return pids;
+  while (const dirent* entry = ::readdir(folder.get())) {
+    if (std::optional<pid_t> pid = number_of(entry->d_name)) pids.push_back(*pid);
+    if (pids.size() == most_processes) break;
+  }
+  return pids;
+}
 
 std::vector<pid_t> list_children(pid_t pid) {
   Result<ProcDir> dir = ProcDir::open(pid);

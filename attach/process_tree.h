@@ -13,6 +13,9 @@
 
 namespace pythreads::attach {
 
+// All that /proc shows here, in no order. Bounded.
+std::vector<pid_t> list_processes();
+
 // As /proc shows them here, so of pid namespaces below ours too, with the pids that they have here. By pid.
 // Empty where there are none or it is not known.
 std::vector<pid_t> list_children(pid_t pid);

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "cli/commands.h"
+#include "cli/completion.h"
 #include "cli/options.h"
 
 namespace {
@@ -38,6 +39,9 @@ int main(int argc, char** argv) {
   using pythreads::cli::Command;
   reset_inherited_state();
   keep_heap();
+  if (pythreads::cli::asks_for_completion(argc, argv)) {
+    return static_cast<int>(pythreads::cli::run_completion(argc, argv));
+  }
   auto parsed = pythreads::cli::parse_options(argc, argv);
   if (const auto* end = std::get_if<pythreads::cli::EarlyEnd>(&parsed)) {
     return static_cast<int>(pythreads::cli::end_early(*end));

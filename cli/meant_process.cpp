@@ -7,8 +7,8 @@
 
 #include "attach/attachment.h"
 #include "attach/process_tree.h"
+#include "cli/spoken_command.h"
 #include "pyframes/python_reader.h"
-#include "pyframes/redaction.h"
 
 namespace pythreads::cli {
 namespace {
@@ -17,7 +17,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t most_processes = 256;  // looked into
 constexpr std::size_t most_listed = 8;
-constexpr std::size_t longest_command = 80;
 constexpr std::chrono::seconds most_time{2};
 
 struct Python {
@@ -26,19 +25,7 @@ struct Python {
 };
 
 std::string spoken(const attach::Process& process) {
-  std::string text;
-  for (const std::string& word : pyframes::redact_command(process.command)) {
-    if (!text.empty()) text += ' ';
-    text += word;
-    if (text.size() > longest_command) break;
-  }
-  if (text.size() > longest_command) {
-    text.resize(longest_command);
-    // Not in the middle of a character.
-    while (!text.empty() && (static_cast<unsigned char>(text.back()) & 0xc0U) == 0x80U) text.pop_back();
-    if (!text.empty() && static_cast<unsigned char>(text.back()) >= 0xc0U) text.pop_back();
-    text += "…";
-  }
+  const std::string text = spoken_command(process.command);
   return text.empty() ? process.executable : text;
 }
 

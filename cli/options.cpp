@@ -3,7 +3,11 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
+#include <map>
 #include <memory>
+
+#include "cli/duration.h"
+#include "cli/known_commands.h"
 
 namespace pythreads::cli {
 namespace {
@@ -11,14 +15,13 @@ namespace {
 constexpr std::size_t kMostSamples = 1'000'000;
 
 constexpr std::string_view kFooter =
-    "Exit codes: 0 done, 64 wrong usage, 65 not Python, 66 no such process, 69 unsupported CPython,\n"
-    "            74 output failed, 75 deadline passed, 77 not permitted. check: 0 OK, 1 warning,\n"
-    "            2 critical (a deadlock), 3 unknown. See pythreads(1).";
-
-attach::Error wrong_duration(std::string_view text) {
-  return {attach::ErrorCode::wrong_usage,
-          "'" + std::string(text) + "' is no duration: a number and ms, s or m, such as 500ms or 2s", ""};
-}
+    "Exit codes: 0 done, 64 wrong usage, 65 not Python, 66 no such process,\n"
+    "  69 a CPython that can't be read, 70 a fault in pythreads, 74 output failed,\n"
+    "  75 deadline passed, 77 not permitted\n"
+    "Examples: pythreads dump 4711      pythreads COMMAND --help      man pythreads";
+constexpr std::string_view kCommandFooter = "Exit codes, examples: man pythreads";
+constexpr std::string_view kCheckFooter =
+    "Exit codes: 0 OK, 1 warning, 2 critical (a deadlock), 3 unknown; man pythreads";
 
 CLI::Validator is_duration() {
   return CLI::Validator(
@@ -73,6 +76,14 @@ class Usage : public CLI::Formatter {
     const bool is_show = app->get_name() == "show";
     return "Usage: pythreads " + std::move(name) + " [OPTIONS] " + (is_show ? "FILE...\n" : "PID...\n");
   }
+  std::string make_option_name(const CLI::Option* option, bool is_positional) const override {
+    std::string name = CLI::Formatter::make_option_name(option, is_positional);
+    if (const std::size_t comma = name.find(','); comma != std::string::npos) name.insert(comma + 1, " ");
+    return name;
+  }
+  std::string make_option_opts(const CLI::Option* option) const override {
+    return option->get_type_name().empty() ? "" : " " + option->get_type_name();
+  }
   // The usage line says what a positional would say again.
   std::string make_positionals(const CLI::App* app) const override {
     static_cast<void>(app);
@@ -80,64 +91,182 @@ class Usage : public CLI::Formatter {
   }
 };
 
-// What the parser fills in as words.
-struct Words {
-  std::string format = "text", color = "auto", pause_budget = "250ms", deadline = "10s", interval = "1s",
-              fail_on = "unknown";
-  bool json = false, no_redact = false, no_stop = false;
+// The one table of commands and options: what is parsed, told by --help and completed.
+class CommandLine {
+ public:
+  CommandLine();
+  CommandLine(const CommandLine&) = delete;
+  CommandLine& operator=(const CommandLine&) = delete;
+
+  void parse(int argc, const char* const* argv) { app_.parse(argc, argv); }
+  std::string help() const;
+  bool has_command() const { return !app_.get_subcommands().empty(); }
+  bool is_check() const { return check_->parsed(); }
+  Options options(int argc, const char* const* argv) const;
+  KnownCommands known() const;
+
+ private:
+  CLI::Option* add_words(CLI::App& command, const std::string& name, std::string& value,
+                         const std::string& description, std::vector<std::string> words);
+  void add_output(CLI::App& command, const std::vector<std::string>& formats);
+  void add_color(CLI::App& command);
+  void add_rendering(CLI::App& command);
+  void add_looking(CLI::App& command);
+  void add_sampling(CLI::App& command);
+  std::vector<KnownOption> known_options(const CLI::App& app) const;
+
+  CLI::App app_;
+  CLI::App *dump_, *graph_, *check_, *show_;
+  std::map<const CLI::Option*, std::vector<std::string>> fixed_words_;
+  Options options_;
+  // What the parser fills in as words.
+  std::string format_ = "text", color_ = "auto", pause_budget_ = "250ms", deadline_ = "10s", interval_ = "1s",
+              fail_on_ = "unknown";
+  bool json_ = false, no_redact_ = false, no_stop_ = false;
 };
 
-void add_output(CLI::App& command, Options& options, Words& words, const std::vector<std::string>& formats) {
+CommandLine::CommandLine()
+    : app_(
+          "What every thread of a running CPython is doing, and who waits for which lock.\n"
+          "Nothing is written to the process; it is held for some milliseconds.") {
+  app_.name("pythreads");
+  app_.set_version_flag("--version", "pythreads " PYTHREADS_VERSION, "Print the version and exit");
+  app_.set_help_flag("-h,--help", "Print this help and exit");
+  app_.require_subcommand(1);
+  auto usage = std::make_shared<Usage>();
+  usage->column_width(27);
+  app_.formatter(std::move(usage));
+
+  dump_ = app_.add_subcommand("dump", "Print every thread of processes, and the verdict");
+  add_rendering(*dump_);
+  dump_->add_flag("--no-redact", no_redact_, "Show passwords, tokens and the like");
+  add_looking(*dump_);
+  add_sampling(*dump_);
+
+  graph_ = app_.add_subcommand("graph", "Print who waits for whom, and nothing else");
+  add_output(*graph_, {"text", "json", "dot", "mermaid"});
+  graph_->add_flag("--full", options_.full, "Every waiter, none counted only");
+  add_color(*graph_);
+  add_looking(*graph_);
+  add_sampling(*graph_);
+
+  check_ = app_.add_subcommand("check", "Print the verdict alone, for monitoring: exit 0 to 3");
+  add_output(*check_, {"text", "json"});
+  add_words(*check_, "--fail-on", fail_on_, "WORD: lesser exit 0 (unknown)",
+            {"critical", "warning", "unknown"})
+      ->type_name("LEVEL");
+  add_looking(*check_);
+
+  show_ = app_.add_subcommand("show", "Print a saved JSON dump again");
+  show_->add_option("FILE", options_.files, "JSON dumps; - is standard input")->required()->type_name("FILE");
+  add_rendering(*show_);
+  show_->add_flag("--graph", options_.graph, "Who waits for whom, and nothing else");
+
+  app_.footer(std::string(kFooter));
+  for (CLI::App* command : {dump_, graph_, check_, show_}) {
+    command->group("Commands");
+    command->footer(std::string(kCommandFooter));
+  }
+  check_->footer(std::string(kCheckFooter));
+}
+
+// "text, json or dot", in the description's place of WORD.
+CLI::Option* CommandLine::add_words(CLI::App& command, const std::string& name, std::string& value,
+                                    const std::string& description, std::vector<std::string> words) {
   std::string known;
-  for (const std::string& each : formats)
-    known += (known.empty() ? "" : &each == &formats.back() ? " or " : ", ") + each;
-  command.add_option("--format", words.format, known)->check(is_one_of(formats))->type_name("FORMAT");
-  command.add_flag("--json", words.json, "Short for --format json");
-  command.add_option("-o,--output", options.output, "Write to FILE (whole, then renamed; mode 0600)")
+  for (const std::string& each : words)
+    known += (known.empty() ? "" : &each == &words.back() ? " or " : ", ") + each;
+  std::string told = description;
+  told.replace(told.find("WORD"), 4, known);
+  CLI::Option* option = command.add_option(name, value, told)->check(is_one_of(words));
+  fixed_words_.emplace(option, std::move(words));
+  return option;
+}
+
+void CommandLine::add_output(CLI::App& command, const std::vector<std::string>& formats) {
+  add_words(command, "--format", format_, "WORD", formats)->type_name("FORMAT");
+  command.add_flag("--json", json_, "Short for --format json");
+  command.add_option("-o,--output", options_.output, "Write to FILE (whole, then renamed; mode 0600)")
       ->type_name("FILE");
 }
 
-void add_color(CLI::App& command, Words& words) {
-  command.add_option("--color", words.color, "auto, always or never")
-      ->check(is_one_of({"auto", "always", "never"}))
-      ->type_name("WHEN");
+void CommandLine::add_color(CLI::App& command) {
+  add_words(command, "--color", color_, "WORD", {"auto", "always", "never"})->type_name("WHEN");
 }
 
 // Options that a dump is shown by.
-void add_rendering(CLI::App& command, Options& options, Words& words) {
-  add_output(command, options, words, {"text", "json", "dot", "mermaid"});
-  command.add_flag("--native", options.native, "Native frames too, and native-only threads' stacks");
-  command.add_flag("--locals", options.locals, "Local variables of each frame; secrets are redacted");
-  command.add_flag("--explain", options.explain, "For each claim, the evidence");
-  command.add_flag("--only-blocked", options.only_blocked, "Only threads that are blocked");
-  command.add_flag("--group", options.group, "Equal stacks once (on by itself from 50 threads)");
-  command.add_flag("--full", options.full, "Every thread and frame, nothing grouped or cut");
-  add_color(command, words);
+void CommandLine::add_rendering(CLI::App& command) {
+  add_output(command, {"text", "json", "dot", "mermaid"});
+  command.add_flag("--native", options_.native, "Native frames too, and native-only threads' stacks");
+  command.add_flag("--locals", options_.locals, "Local variables of each frame; secrets are hidden");
+  command.add_flag("--explain", options_.explain, "For each claim, the evidence");
+  command.add_flag("--only-blocked", options_.only_blocked, "Only threads that are blocked");
+  command.add_flag("--group", options_.group, "Equal stacks once (on by itself from 50 threads)");
+  command.add_flag("--full", options_.full, "Every thread and frame, nothing grouped or cut");
+  add_color(command);
 }
 
 // Options of how a process is looked at.
-void add_looking(CLI::App& command, Options& options, Words& words) {
-  command.add_option("PID", options.pids, "Process ids")->required()->check(is_pid())->type_name("PID");
-  command.add_flag("--no-stop", words.no_stop, "Read without stopping it: facts may disagree");
-  command.add_option("--pause-budget", words.pause_budget, "Hold it no longer than this (250ms)")
+void CommandLine::add_looking(CLI::App& command) {
+  command.add_option("PID", options_.pids, "Process ids")->required()->check(is_pid())->type_name("PID");
+  command.add_flag("--no-stop", no_stop_, "Read without stopping it: facts may disagree");
+  command.add_option("--pause-budget", pause_budget_, "Hold it no longer than this (250ms)")
       ->check(is_duration())
       ->type_name("DURATION");
-  command
-      .add_option("--deadline", words.deadline, "Be done with a look by then, else gaps and exit 75 (10s)")
+  command.add_option("--deadline", deadline_, "End a look by then, with gaps, exit 75 (10s)")
       ->check(is_duration())
       ->type_name("DURATION");
 }
 
 // Options of looking more than once.
-void add_sampling(CLI::App& command, Options& options, Words& words) {
+void CommandLine::add_sampling(CLI::App& command) {
   CLI::Option* samples =
-      command.add_option("--samples", options.samples, "Look N times; tell what has not moved")
+      command.add_option("--samples", options_.samples, "Look N times; tell what has not moved")
           ->check(is_count())
           ->type_name("N");
-  command.add_option("--interval", words.interval, "From one sample to the next (1s)")
+  command.add_option("--interval", interval_, "From one sample to the next (1s)")
       ->check(is_duration())
       ->needs(samples)
       ->type_name("DURATION");
+}
+
+std::string CommandLine::help() const {
+  const std::vector<CLI::App*> chosen = app_.get_subcommands();
+  return (chosen.empty() ? app_ : *chosen.front()).help();
+}
+
+Takes what_is_taken(const CLI::Option& option) {
+  if (option.get_items_expected_max() == 0) return Takes::nothing;
+  if (option.get_type_name() == "FILE") return Takes::file;
+  return option.get_type_name() == "PID" ? Takes::pid : Takes::word;
+}
+
+std::vector<KnownOption> CommandLine::known_options(const CLI::App& app) const {
+  std::vector<KnownOption> known;
+  for (const CLI::Option* option : app.get_options()) {
+    if (option->get_positional()) continue;
+    KnownOption& each = known.emplace_back();
+    for (const std::string& name : option->get_snames()) each.names.push_back("-" + name);
+    for (const std::string& name : option->get_lnames()) each.names.push_back("--" + name);
+    each.description = option->get_description();
+    each.takes = what_is_taken(*option);
+    if (const auto words = fixed_words_.find(option); words != fixed_words_.end()) each.words = words->second;
+  }
+  return known;
+}
+
+KnownCommands CommandLine::known() const {
+  KnownCommands known{{}, known_options(app_)};
+  for (const CLI::App* command : {dump_, graph_, check_, show_}) {
+    KnownCommand& each = known.commands.emplace_back();
+    each.name = command->get_name();
+    each.description = command->get_description();
+    each.options = known_options(*command);
+    for (const CLI::Option* option : command->get_options()) {
+      if (option->get_positional()) each.takes = what_is_taken(*option);
+    }
+  }
+  return known;
 }
 
 // CLI11 keeps no list of what was given; source.options wants it, so that a reader knows what was not asked
@@ -163,113 +292,53 @@ bool asks_for_json(int argc, const char* const* argv) {
   return false;
 }
 
-std::variant<Options, EarlyEnd> parse_with_cli11(int argc, const char* const* argv) {
-  Options options;
-  Words words;
-
-  CLI::App app{
-      "What every thread of a running CPython is doing: stacks, GIL, who waits for which lock.\n"
-      "Nothing is written to the process and no code runs in it; it is held for some milliseconds."};
-  app.name("pythreads");
-  app.set_version_flag("--version", "pythreads " PYTHREADS_VERSION, "Print the version and exit");
-  app.set_help_flag("-h,--help", "Print this help and exit");
-  app.require_subcommand(1);
-  app.footer(std::string(kFooter));
-  auto usage = std::make_shared<Usage>();
-  usage->column_width(28);
-  usage->label("Subcommands", "Commands");
-  app.formatter(std::move(usage));
-
-  CLI::App* dump = app.add_subcommand("dump", "Print every thread of running processes, and the verdict");
-  add_rendering(*dump, options, words);
-  dump->add_flag("--no-redact", words.no_redact, "Show passwords, tokens and the like");
-  add_looking(*dump, options, words);
-  add_sampling(*dump, options, words);
-
-  CLI::App* graph = app.add_subcommand("graph", "Print who waits for whom, and nothing else");
-  add_output(*graph, options, words, {"text", "json", "dot", "mermaid"});
-  graph->add_flag("--full", options.full, "Every waiter, none counted only");
-  add_color(*graph, words);
-  add_looking(*graph, options, words);
-  add_sampling(*graph, options, words);
-
-  CLI::App* check =
-      app.add_subcommand("check", "Print the verdict alone, for a monitoring agent: exit 0 to 3");
-  add_output(*check, options, words, {"text", "json"});
-  check
-      ->add_option("--fail-on", words.fail_on,
-                   "critical, warning or unknown: lesser results exit 0 (unknown)")
-      ->check(is_one_of({"critical", "warning", "unknown"}))
-      ->type_name("LEVEL");
-  add_looking(*check, options, words);
-
-  CLI::App* show = app.add_subcommand("show", "Print a saved JSON dump again");
-  show->add_option("FILE", options.files, "JSON dumps; - is standard input")->required()->type_name("");
-  add_rendering(*show, options, words);
-  show->add_flag("--graph", options.graph, "Who waits for whom, and nothing else");
-
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::CallForHelp&) {
-    const std::vector<CLI::App*> chosen = app.get_subcommands();
-    return EarlyEnd{ExitCode::done, (chosen.empty() ? &app : chosen.front())->help(), false};
-  } catch (const CLI::CallForVersion& version) {
-    return EarlyEnd{ExitCode::done, std::string(version.what()) + "\n", false};
-  } catch (const CLI::ParseError& error) {
-    std::string text = error.what();
-    if (app.get_subcommands().empty()) {
-      text = argc < 2 ? "a command is needed" : "'" + std::string(argv[1]) + "' is no command";
-      text += ": try pythreads dump PID, or pythreads --help";
-    }
-    // A monitoring agent knows four codes, and wrong usage is none of the three that say something.
-    const ExitCode code = check->parsed() ? ExitCode::check_unknown : ExitCode::wrong_usage;
-    return EarlyEnd{code, text, asks_for_json(argc, argv)};
-  }
-
-  options.command = show->parsed()    ? Command::show
-                    : check->parsed() ? Command::check
-                    : graph->parsed() ? Command::graph
-                                      : Command::dump;
-  options.format = words.json || words.format == "json" ? Format::json
-                   : words.format == "dot"              ? Format::dot
-                   : words.format == "mermaid"          ? Format::mermaid
-                                                        : Format::text;
-  options.color = words.color == "always"  ? ColorMode::always
-                  : words.color == "never" ? ColorMode::never
-                                           : ColorMode::automatic;
-  options.fail_on = words.fail_on == "critical"  ? FailOn::critical
-                    : words.fail_on == "warning" ? FailOn::warning
-                                                 : FailOn::unknown;
-  options.redact = !words.no_redact;
-  options.stop = !words.no_stop;
-  options.pause_budget = parse_duration(words.pause_budget).value_or(options.pause_budget);
-  options.deadline = parse_duration(words.deadline).value_or(options.deadline);
-  options.interval = parse_duration(words.interval).value_or(options.interval);
+Options CommandLine::options(int argc, const char* const* argv) const {
+  Options options = options_;
+  options.command = show_->parsed()    ? Command::show
+                    : check_->parsed() ? Command::check
+                    : graph_->parsed() ? Command::graph
+                                       : Command::dump;
+  options.format = json_ || format_ == "json" ? Format::json
+                   : format_ == "dot"         ? Format::dot
+                   : format_ == "mermaid"     ? Format::mermaid
+                                              : Format::text;
+  options.color = color_ == "always"  ? ColorMode::always
+                  : color_ == "never" ? ColorMode::never
+                                      : ColorMode::automatic;
+  options.fail_on = fail_on_ == "critical"  ? FailOn::critical
+                    : fail_on_ == "warning" ? FailOn::warning
+                                            : FailOn::unknown;
+  options.redact = !no_redact_;
+  options.stop = !no_stop_;
+  options.pause_budget = parse_duration(pause_budget_).value_or(options.pause_budget);
+  options.deadline = parse_duration(deadline_).value_or(options.deadline);
+  options.interval = parse_duration(interval_).value_or(options.interval);
   options.given = given_options(argc, argv);
   return options;
 }
 
-}  // namespace
-
-attach::Result<std::chrono::milliseconds> parse_duration(std::string_view text) {
-  struct Unit {
-    std::string_view name;
-    long milliseconds;
-  };
-  constexpr Unit kUnits[] = {{"ms", 1}, {"s", 1000}, {"m", 60'000}};
-  constexpr long kLongest = 24L * 60 * 60 * 1000;
-
-  long number = 0;
-  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (failed != std::errc() || number < 0 || number > kLongest) return wrong_duration(text);
-  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
-  for (const Unit& known : kUnits) {
-    if (unit == known.name && number <= kLongest / known.milliseconds) {
-      return std::chrono::milliseconds(number * known.milliseconds);
+std::variant<Options, EarlyEnd> parse_with_cli11(int argc, const char* const* argv) {
+  CommandLine line;
+  try {
+    line.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    return EarlyEnd{ExitCode::done, line.help(), false};
+  } catch (const CLI::CallForVersion& version) {
+    return EarlyEnd{ExitCode::done, std::string(version.what()) + "\n", false};
+  } catch (const CLI::ParseError& error) {
+    std::string text = error.what();
+    if (!line.has_command()) {
+      text = argc < 2 ? "a command is needed" : "'" + std::string(argv[1]) + "' is no command";
+      text += ": try pythreads dump PID, or pythreads --help";
     }
+    // A monitoring agent knows four codes, and wrong usage is none of the three that say something.
+    const ExitCode code = line.is_check() ? ExitCode::check_unknown : ExitCode::wrong_usage;
+    return EarlyEnd{code, text, asks_for_json(argc, argv)};
   }
-  return wrong_duration(text);
+  return line.options(argc, argv);
 }
+
+}  // namespace
 
 std::variant<Options, EarlyEnd> parse_options(int argc, const char* const* argv) {
   try {
@@ -278,6 +347,10 @@ std::variant<Options, EarlyEnd> parse_options(int argc, const char* const* argv)
     return EarlyEnd{ExitCode::internal, std::string("the command line could not be read: ") + error.what(),
                     asks_for_json(argc, argv)};
   }
+}
+
+KnownCommands known_commands() {
+  return CommandLine().known();
 }
 
 }  // namespace pythreads::cli

@@ -51,7 +51,4 @@ struct EarlyEnd {
 
 std::variant<Options, EarlyEnd> parse_options(int argc, const char* const* argv);
 
-// "500ms", "2s", "1m"; nothing else.
-attach::Result<std::chrono::milliseconds> parse_duration(std::string_view text);
-
 }  // namespace pythreads::cli

@@ -1,3 +1,6 @@
+# Debian's zsh takes the completions of packages from a folder of its own (zsh's README.Debian).
+set(zsh ${CPACK_TEMPORARY_DIRECTORY}/usr/share/zsh)
+file(RENAME ${zsh}/site-functions ${zsh}/vendor-completions)
 # Policy 4.4, 12.1, 12.5, 12.7: changes in Debian's format, these and the manual compressed; the texts of common licences
 # are in base-files.
 file(GLOB_RECURSE pages ${CPACK_TEMPORARY_DIRECTORY}/usr/share/man/*)

@@ -25,8 +25,10 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PACKAGES = ROOT / "build" / "packages"
 MACHINE = platform.machine()
 MOST = 12 << 20
-# What each kind lays otherwise than a plain prefix: Debian compresses, and has the licence's text already.
-DEBIAN = {"share/doc/pythreads/CHANGELOG.md": "share/doc/pythreads/NEWS.gz", "share/doc/pythreads/LICENSE": None}
+# What each kind lays otherwise than a plain prefix: Debian compresses, has the licence's text already, and its zsh looks
+# elsewhere.
+DEBIAN = {"share/doc/pythreads/CHANGELOG.md": "share/doc/pythreads/NEWS.gz", "share/doc/pythreads/LICENSE": None,
+          "share/zsh/site-functions/_pythreads": "share/zsh/vendor-completions/_pythreads"}
 DEBIAN_AS_WELL = {"share/doc/pythreads/changelog.gz"}
 
 
@@ -72,7 +74,9 @@ class Trees(unittest.TestCase):
         have = installed("build/release", self.folder / "installed")
         for name in ("bin/pythreads", "share/man/man1/pythreads.1", "share/man/man5/pythreads-json.5",
                      "share/pythreads/pythreads.schema.json", "share/doc/pythreads/copyright",
-                     "share/doc/pythreads/LICENSE", "share/doc/pythreads/README.md"):
+                     "share/doc/pythreads/LICENSE", "share/doc/pythreads/README.md",
+                     "share/bash-completion/completions/pythreads", "share/zsh/site-functions/_pythreads",
+                     "share/fish/vendor_completions.d/pythreads.fish"):
             self.assertIn(name, have)
         self.assertEqual([], [name for name in have if name.startswith(("include/", "lib/"))])
         output(self.folder / "installed/bin/pythreads", "--version")
