@@ -67,6 +67,7 @@ struct Attachment::State {
   pid_t memory_tid = 0;  // a thread that has the address space: the leader, unless it has ended
   std::shared_ptr<const ScopedFd> mem;
   LiveMappings mappings;
+  bool mappings_are_new = false;  // read since the last look
   ScopedFd task;
   ScopedFd stat;
   std::shared_ptr<PageCache> pages;  // of the last stop
@@ -173,6 +174,7 @@ Result<void> Attachment::State::refresh() {
 Result<void> Attachment::State::refresh_mappings() {
   const Result<bool> files_changed = mappings.refresh(dir, target.mappings);
   if (!files_changed) return files_changed.error();
+  mappings_are_new = true;
   if (*files_changed) {
     PageCache memory(live(LiveMemory::Identity::checked));
     target.modules = find_modules(target.mappings, memory);
@@ -331,7 +333,10 @@ Result<StopReport> Attachment::State::look(const HoldOptions& options, const Rea
   // A process in the middle of execve has only dead threads for a moment, and PTRACE_SEIZE says EPERM to
   // each: what it is, is known a little later.
   for (int again = 0;; ++again) {
-    if (Result<void> done = refresh_mappings(); !done) return std::move(done).error();
+    if (!mappings_are_new) {
+      if (Result<void> done = refresh_mappings(); !done) return std::move(done).error();
+    }
+    mappings_are_new = false;
     if (Result<void> done = read_threads(!options.stop); !done) return std::move(done).error();
     if (!options.stop) return look_without_stop(readers.read);
     if (options.count_switches) {

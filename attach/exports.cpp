@@ -14,6 +14,7 @@ namespace {
 constexpr std::size_t most_dynamic_entries = 512;  // real ones have 20 to 40
 constexpr std::uint32_t longest_chain = 4096;      // symbols with one hash bucket; real ones have a few
 constexpr std::size_t longest_name = 256;
+constexpr std::uint64_t hash_table_begin = 512;  // its head, and all of a small library's
 
 // Where the tables are, in the target.
 struct Tables {
@@ -136,6 +137,24 @@ class Exports {
 };
 
 }  // namespace
+
+void prefetch_exports(const std::vector<const Module*>& modules, Memory& memory) {
+  std::vector<Range> wave;
+  for (const Module* module : modules) {
+    wave.push_back({module->dynamic.begin,
+                    std::min<std::uint64_t>(module->dynamic.size, most_dynamic_entries * sizeof(Elf64_Dyn))});
+  }
+  memory.prefetch(wave);
+  wave.clear();
+  for (const Module* module : modules) {
+    const std::optional<Tables> tables = read_tables(*module, memory);
+    if (!tables) continue;
+    for (const Address table : {tables->gnu_hash, tables->hash}) {
+      if (!table.is_null()) wave.push_back({table, hash_table_begin});
+    }
+  }
+  memory.prefetch(wave);
+}
 
 std::vector<std::optional<Symbol>> find_exports(const Module& module, Memory& memory,
                                                 const std::vector<std::string_view>& names) {

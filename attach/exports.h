@@ -19,6 +19,9 @@
 
 namespace pythreads::attach {
 
+// Says to `memory` what a search of them all begins with.
+void prefetch_exports(const std::vector<const Module*>& modules, Memory& memory);
+
 // In the order of `names`; none where the module doesn't export it, or where its tables can't be read or
 // can't be true. Undefined, thread-local and absolute symbols are not found.
 std::vector<std::optional<Symbol>> find_exports(const Module& module, Memory& memory,

@@ -68,7 +68,7 @@ Result<bool> LiveMappings::refresh(const ProcDir& dir, std::vector<Mapping>& map
   Result<std::string> text = read_maps(maps_);
   if (!text) return std::move(text).error();
   if (!text_.empty() && *text == text_) return false;
-  Result<std::vector<Mapping>> fresh = dir.read_mappings();
+  Result<std::vector<Mapping>> fresh = dir.mappings_of(*text);
   if (!fresh) return std::move(fresh).error();
   const bool files_changed = text_.empty() || !same_files(*fresh, mappings);
   mappings = std::move(*fresh);

@@ -27,7 +27,6 @@ class LiveMappings {
   explicit LiveMappings(ScopedFd maps = ScopedFd()) : maps_(std::move(maps)) {}
 
   // `mappings` as they are now. True when files came or went since the last time, or when this is the first.
-  // The text of both reads need not be the same; a change between them is found at the stop, by the text.
   Result<bool> refresh(const ProcDir& dir, std::vector<Mapping>& mappings);
 
   // The same without opening anything. True when anything changed since `refresh`; on an error they stay.

@@ -93,7 +93,9 @@ bool LiveMemory::read_by_process(std::span<Piece> pieces) {
 
 void LiveMemory::read_pieces(std::span<Piece> pieces) {
   for (Piece& piece : pieces) piece.got = 0;
-  if (!process_vm_refused_) {
+  // To check costs a call as well.
+  const bool by_mem = identity_ == Identity::checked && pieces.size() <= 2 && mem_ && mem_->is_open();
+  if (!process_vm_refused_ && !by_mem) {
     if (read_by_process(pieces)) {
       if (identity_ == Identity::checked && !still_there()) {
         for (Piece& piece : pieces) piece.got = 0;

@@ -24,7 +24,7 @@ class LiveMemory : public Memory {
  public:
   enum class Identity {
     held,     // the process is stopped by us: its pid is its own
-    checked,  // it runs: each batch is followed by a look at `mem`
+    checked,  // it runs: one or two pieces are read by `mem`, a longer batch is followed by a look at it
   };
 
   // `tid` is any living thread of the process (the leader may have ended). `mem` may be a closed descriptor;

@@ -208,9 +208,12 @@ Result<std::vector<pid_t>> ProcDir::list_threads() const {
 }
 
 Result<std::vector<Mapping>> ProcDir::read_mappings() const {
-  Result<std::string> text = read_file((memory_folder_ + "maps").c_str(), maps_limit);
-  if (!text) return std::move(text).error();
-  Maps maps = parse_maps(*text);
+  const Result<std::string> text = read_file((memory_folder_ + "maps").c_str(), maps_limit);
+  return text ? mappings_of(*text) : text.error();
+}
+
+Result<std::vector<Mapping>> ProcDir::mappings_of(std::string_view text) const {
+  Maps maps = parse_maps(text);
   if (maps.bad_line)
     return Error{ErrorCode::corrupt,
                  "line " + std::to_string(*maps.bad_line) + " of the maps of process " +

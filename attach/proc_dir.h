@@ -55,6 +55,9 @@ class ProcDir {
   // that can't be parsed is an error (corrupt), for a list with a hole would be believed.
   Result<std::vector<Mapping>> read_mappings() const;
 
+  // The same of a text that was read already.
+  Result<std::vector<Mapping>> mappings_of(std::string_view text) const;
+
   // Fails only when the process is gone; what could not be read is named in `unread`.
   Result<Process> read_process() const;
 

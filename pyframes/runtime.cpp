@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "attach/cached_reads.h"
+#include "attach/exports.h"
 #include "pyframes/debug_offsets.h"
 #include "pyframes/hex.h"
 #include "pyframes/interpreter_lists.h"
@@ -407,6 +408,7 @@ Result<Runtime> find_runtime(Target& target) {
   const attach::CachedReads cached(target);
   RuntimeSearch search(target, uncached);
   RunningRuntimes running(search, *target.memory);
+  attach::prefetch_exports(search.modules(), *target.memory);
   std::vector<const Module*> silent;
   for (const Module* module : search.modules()) {
     if (std::optional<RuntimeCandidate> candidate = search.exported(*module)) {

@@ -57,7 +57,9 @@ bool RuntimeSearch::is_executable(const Module& module) const {
 }
 
 bool RuntimeSearch::is_named_python(const Module& module) const {
-  return base_name(module.path).find("python") != std::string_view::npos;
+  const std::string_view name = base_name(module.path);
+  // An extension module says which Python it is for (PEP 3149).
+  return name.find("python") != std::string_view::npos && name.find(".cpython-") == std::string_view::npos;
 }
 
 std::optional<RuntimeCandidate> RuntimeSearch::exported(const Module& module) {
