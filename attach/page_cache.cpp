@@ -23,8 +23,8 @@ constexpr std::size_t max_kept = 512ull * 1024 * 1024;
 constexpr std::size_t spare_bytes = 256 * 1024;
 // Of expected pieces so many are fetched before the time is looked at: about a millisecond's.
 constexpr std::size_t wave_pieces = 1024;
-// Reads out of what is kept between two looks at the work done: some microseconds'.
-constexpr std::size_t reads_at_once = 64;
+// Reads out of what is kept between two looks at the work done: some tens of microseconds.
+constexpr std::size_t reads_at_once = 512;
 
 std::uint64_t page_of(std::uint64_t at) {
   return at / PageCache::page_bytes;
