@@ -11,6 +11,7 @@
 #include "cli/commands.h"
 #include "cli/failure.h"
 #include "cli/output.h"
+#include "cli/progress.h"
 #include "cli/rendering.h"
 #include "cli/watchdog.h"
 #include "report/analysis/analyse.h"
@@ -60,6 +61,7 @@ class Check {
       again = true;
       each.target.count_switches(*each.snapshots.back());  // what the second look is compared with
     }
+    if (again) progress_.tell("looking again after a second");
     for (int i = 0; again && i < kSlicesBetweenLooks; ++i) std::this_thread::sleep_for(kSlice);
     for (Checked& each : processes_) {
       if (each.failed) continue;
@@ -71,11 +73,13 @@ class Check {
 
  private:
   void look_at(Checked& checked) {
+    progress_.tell("looking at process " + std::to_string(checked.pid));
     const Clock::time_point deadline = Clock::now() + options_.deadline;
     auto looked = [&] {
       const Watchdog watchdog(
           deadline + kGrace,
-          [pid = checked.pid] {
+          [this, pid = checked.pid] {
+            progress_.hide();
             const CheckLine late = failed_check(pid, "it could not be read before the deadline");
             static_cast<void>(write_standard_output(late.text + "\n"));
           },
@@ -96,6 +100,7 @@ class Check {
   }
 
   ExitCode print() {
+    progress_.hide();
     std::vector<CheckLine> lines;
     std::string text;
     for (const Checked& each : processes_) {
@@ -134,6 +139,7 @@ class Check {
 
   const Options& options_;
   const Clock::time_point began_;
+  Progress progress_;
   std::vector<Checked> processes_;
   std::vector<report::document::Failure> failures_;
 };

@@ -14,6 +14,7 @@
 #include "cli/movement.h"
 #include "cli/output.h"
 #include "cli/pause.h"
+#include "cli/progress.h"
 #include "cli/rendering.h"
 #include "cli/watchdog.h"
 #include "report/analysis/analyse.h"
@@ -55,9 +56,10 @@ class Dump {
   ExitCode run() {
     Clock::time_point next = began_;
     for (std::size_t sample = 0; sample < options_.samples && !is_over(); ++sample) {
+      if (sample > 0) progress_.tell("waiting for " + look_name(sample));
       if (sample > 0 && !pause_until(next)) break;
       next = Clock::now() + options_.interval;
-      look();
+      look(sample);
     }
     return finish();
   }
@@ -72,9 +74,16 @@ class Dump {
            std::ranges::all_of(processes_, [](const Watched& each) { return each.failed; });
   }
 
-  void look() {
+  std::string look_name(std::size_t sample) const {
+    return "look " + std::to_string(sample + 1) + " of " + std::to_string(options_.samples);
+  }
+
+  void look(std::size_t sample) {
     for (Watched& each : processes_) {
-      if (!each.failed) look_at(each);
+      if (each.failed) continue;
+      progress_.tell((is_sampling() ? look_name(sample) + " at process " : "looking at process ") +
+                     std::to_string(each.pid));
+      look_at(each);
     }
     take_look();
   }
@@ -100,6 +109,7 @@ class Dump {
   }
 
   void fail(pid_t pid, const attach::Error& error) {
+    progress_.hide();
     print_error(error);
     failures_.push_back(as_failure(pid, error));
     if (code_ == ExitCode::done) code_ = exit_code(error.code);
@@ -145,12 +155,14 @@ class Dump {
     report::Document document = composed();
     document.looks = {looks_.back()};
     failures_told_ = failures_.size();
+    progress_.hide();
     if (!output_) output_.emplace(options_.output);
     if (looks_.size() > 1) output_->write("\n");
     write_document(document, options_, *output_);
   }
 
   ExitCode finish() {
+    progress_.hide();
     attach::Result<void> printed;
     if (prints_each_look()) {
       if (output_) printed = output_->finish();
@@ -168,6 +180,7 @@ class Dump {
 
   const Options& options_;
   const Clock::time_point began_;
+  Progress progress_;
   std::vector<Watched> processes_;
   LeftToExit<std::vector<report::Snapshot>> now_;        // of the look that is being made
   LeftToExit<std::vector<report::Snapshot>> snapshots_;  // of the last one

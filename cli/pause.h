@@ -7,7 +7,7 @@ namespace pythreads::cli {
 
 // Sleeps until then. False: SIGINT or SIGTERM came meanwhile. While a target is held these keep their default
 // action, for dying is the release that can't hang, so they are caught here and nowhere else. No other thread
-// of ours may be running.
+// of ours that takes signals may be running.
 bool pause_until(std::chrono::steady_clock::time_point until);
 
 }  // namespace pythreads::cli

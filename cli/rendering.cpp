@@ -6,6 +6,7 @@
 #include <string>
 
 #include "cli/output.h"
+#include "cli/terminal.h"
 #include "report/render/graph.h"
 #include "report/render/json.h"
 #include "report/render/text.h"
@@ -18,9 +19,7 @@ bool wants_color(const Options& options) {
   if (options.color != ColorMode::automatic) return options.color == ColorMode::always;
   const char* no_color = std::getenv("NO_COLOR");
   if (no_color != nullptr && *no_color != '\0') return false;
-  const char* terminal = std::getenv("TERM");
-  if (terminal != nullptr && std::string_view(terminal) == "dumb") return false;
-  return options.output.empty() && ::isatty(STDOUT_FILENO) == 1;
+  return options.output.empty() && is_capable_terminal(STDOUT_FILENO);
 }
 
 }  // namespace
@@ -36,7 +35,8 @@ void write_document(const report::Document& document, const Options& options, Ou
                             .explain = options.explain,
                             .full = options.full,
                             .group = options.group,
-                            .only_blocked = options.only_blocked};
+                            .only_blocked = options.only_blocked,
+                            .width = options.output.empty() ? terminal_width(STDOUT_FILENO) : 0};
   const report::Sink sink = [&output](std::string_view piece) { output.write(piece); };
   switch (options.format) {
     case Format::json:

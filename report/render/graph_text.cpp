@@ -72,7 +72,9 @@ class Tree {
         line += " (" + thread->wait->kind + ')';
       }
     }
-    lines_.add(line, in_cycle_.contains(node) ? Tint::red : Tint::bold);
+    lines_.add(line, in_cycle_.contains(node) ? Tint::red
+                     : thread != nullptr      ? tint_of(thread->status)
+                                              : Tint::bold);
     const auto owned = owned_.find(node);
     if (owned == owned_.end()) return;
     for (const doc::Resource* resource : owned->second) {

@@ -7,6 +7,7 @@
 // values come from the target: what a terminal would obey is escaped.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -23,6 +24,9 @@ struct Style {
   bool full = false;          // no stack is cut, no threads are grouped
   bool group = false;         // group equal stacks below 50 threads too
   bool only_blocked = false;  // only threads that can't go on by themselves
+  // Columns of the terminal; 0: it is none, and lines are as long as they are. Sentences are broken to fit,
+  // and of a frame's path the end is shown (not with `full`); faulthandler's lines stay one line each.
+  std::size_t width = 0;
 };
 
 void write_text(const Document& document, const Style& style, const Sink& sink);

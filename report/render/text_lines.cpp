@@ -5,6 +5,7 @@
 
 #include "report/analysis/shown_names.h"
 #include "report/analysis/waiting_modules.h"
+#include "report/render/line_layout.h"
 #include "report/text_encoding.h"
 
 namespace pythreads::report {
@@ -31,6 +32,8 @@ std::string_view tint_code(Tint tint) {
       return "\x1b[1;33m";
     case Tint::green:
       return "\x1b[1;32m";
+    case Tint::cyan:
+      return "\x1b[1;36m";
   }
   return "";
 }
@@ -79,14 +82,39 @@ std::string escaped(std::string_view text) {
   return safe;
 }
 
+Tint tint_of(Status status) {
+  switch (status) {
+    case Status::blocked:
+      return Tint::yellow;
+    case Status::waiting:
+      return Tint::cyan;
+    case Status::running:
+      return Tint::green;
+    case Status::idle:
+      return Tint::dim;
+  }
+  return Tint::none;
+}
+
 void TextLines::add(std::string_view line, Tint tint) {
+  if (style_.width == 0) return add_whole(line, tint);
+  const std::string safe = escaped(line);
+  if (terminal_columns(safe) <= style_.width) return add_safe(safe, tint);
+  for (const std::string& piece : broken_line(safe, style_.width)) add_safe(piece, tint);
+}
+
+void TextLines::add_whole(std::string_view line, Tint tint) {
+  if (is_printable_ascii(line)) {
+    add_safe(line, tint);
+  } else {
+    add_safe(escaped(line), tint);
+  }
+}
+
+void TextLines::add_safe(std::string_view safe, Tint tint) {
   const bool tinted = style_.color && tint != Tint::none;
   if (tinted) text_ += tint_code(tint);
-  if (is_printable_ascii(line)) {
-    text_ += line;
-  } else {
-    text_ += escaped(line);
-  }
+  text_ += safe;
   if (tinted) text_ += "\x1b[0m";
   text_ += '\n';
   if (sink_ != nullptr && text_.size() >= piece_size) flush();

@@ -14,14 +14,21 @@
 
 namespace pythreads::report {
 
-enum class Tint { none, bold, dim, red, yellow, green };
+// A colour says one thing: red is in what is wrong, yellow is blocked, cyan waits for the outside, green
+// runs, and what is dim is idle or in the background.
+enum class Tint { none, bold, dim, red, yellow, green, cyan };
+
+Tint tint_of(Status status);
 
 class TextLines {
  public:
   explicit TextLines(const Style& style) : style_(style) {}
   TextLines(const Style& style, const Sink& sink) : style_(style), sink_(&sink) {}
 
+  // Broken where it is longer than the terminal is wide.
   void add(std::string_view line, Tint tint = Tint::none);
+  // One line whatever its length: of faulthandler's grammar.
+  void add_whole(std::string_view line, Tint tint = Tint::none);
   void add_blank();
   // As it is: lines that another TextLines has made.
   void add_lines(std::string_view lines) { text_ += lines; }
@@ -33,6 +40,8 @@ class TextLines {
   std::string take() { return std::move(text_); }
 
  private:
+  void add_safe(std::string_view safe, Tint tint);
+
   const Style& style_;
   const Sink* sink_ = nullptr;
   std::string text_;

@@ -6,6 +6,7 @@
 
 #include "report/analysis/mixed_stack.h"
 #include "report/analysis/shown_names.h"
+#include "report/render/line_layout.h"
 #include "report/render/text_lines.h"
 #include "report/render/words.h"
 
@@ -21,8 +22,10 @@ constexpr std::size_t names_shown = 10;    // of a group
 class ThreadText {
  public:
   ThreadText(const doc::Process& process, const doc::Thread& thread, const DocumentIndex& index,
-             const Style& style)
-      : process_(process), thread_(thread), index_(index), lines_(style) {}
+             const Style& style, bool in_cause = false)
+      : process_(process), thread_(thread), index_(index), in_cause_(in_cause), lines_(style) {}
+
+  Tint tint() const { return in_cause_ ? Tint::red : tint_of(thread_.status); }
 
   // Everything of the header that equal threads share, and the lines below it.
   std::string traits() const {
@@ -170,22 +173,20 @@ class ThreadText {
     } else if (frame.kind == "native") {
       add_native(frame);
     } else {
+      std::string rest = "\", line ";
+      rest += frame.line ? std::to_string(*frame.line) : "???";
+      rest += " in ";
+      rest += frame.function.value_or("???");
       std::string line = "  File \"";
-      line += frame.file.value_or("???");
-      line += "\", line ";
-      line += frame.line ? std::to_string(*frame.line) : "???";
-      line += " in ";
-      line += frame.function.value_or("???");
-      lines_.add(line);
+      add_path(line, frame.file.value_or("???"), rest);
+      lines_.add_whole(line += rest);
       add_locals(frame);
     }
   }
 
   // As CPython 3.14 prints its C stack (Python/traceback.c, _Py_DumpStack).
   void add_native(const doc::Frame& frame) {
-    std::string line = "  Binary file \"";
-    line += frame.module.value_or("<unknown>");
-    line += "\", at ";
+    std::string line = "\", at ";
     line += frame.function.value_or("");
     if (frame.offset) line += '+' + hex(frame.offset->value);
     if (frame.address) line += " [" + hex(frame.address->value) + ']';
@@ -196,7 +197,20 @@ class ThreadText {
     }
     if (frame.inlined.value_or(false)) line += " (inlined)";
     if (frame.trust == "scanned") line += " (scanned)";
-    lines_.add(line, Tint::dim);
+    std::string whole = "  Binary file \"";
+    add_path(whole, frame.module.value_or("<unknown>"), line);
+    lines_.add_whole(whole += line, Tint::dim);
+  }
+
+  // Of a path that doesn't fit the terminal between what stands before and after it, the end.
+  void add_path(std::string& line, std::string_view path, std::string_view rest) const {
+    const Style& style = lines_.style();
+    const std::size_t taken = line.size() + terminal_columns(rest);
+    if (style.width == 0 || style.full) {
+      line += path;
+    } else {
+      line += shortened_path(path, style.width > taken ? style.width - taken : 0);
+    }
   }
 
   void add_locals(const doc::Frame& frame) {
@@ -228,7 +242,7 @@ class ThreadText {
       if (wait.descriptor->peer) line += ", " + *wait.descriptor->peer;
     }
     if (wait.timeout.value_or(false) && wait.kind != "sleep") line += ", " + limit_words(wait);
-    lines_.add(line + doubt(wait.certainty));
+    lines_.add(line + doubt(wait.certainty), tint());
     explain(wait.evidence);
     if (resource != nullptr && resource->owner) explain(resource->owner->evidence);
   }
@@ -339,12 +353,14 @@ class ThreadText {
   const doc::Process& process_;
   const doc::Thread& thread_;
   const DocumentIndex& index_;
+  bool in_cause_;  // one of the verdict's
   TextLines lines_;
 };
 
 struct Group {
   std::vector<const doc::Thread*> threads;
   std::string traits, body;  // of the first; the body is empty where no other thread can be equal
+  Tint tint = Tint::none;
 };
 
 // Those of the causes first, in their order, then those stuck behind, then the others.
@@ -380,7 +396,7 @@ void add_group(const Group& group, const std::string& body, TextLines& lines) {
     header += ", and " + std::to_string(group.threads.size() - 1) + " more with the same stack";
   }
   lines.add_blank();
-  lines.add(header + " (most recent call first):", Tint::bold);
+  lines.add_whole(header + " (most recent call first):", group.tint);
   lines.add_lines(body);
   if (group.threads.size() == 1) return;
   std::string names = "    - same stack:";
@@ -417,7 +433,12 @@ void add_threads(const Document& document, const doc::Process& process, const Do
   const std::vector<const doc::Thread*> threads = ordered_threads(document, process, in_causes);
   const bool grouping = !style.full && (style.group || threads.size() >= group_from);
 
-  const auto text_of = [&](const doc::Thread& thread) { return ThreadText(process, thread, index, style); };
+  const bool is_wrong = document.findings.verdict == Verdict::deadlock ||
+                        document.findings.verdict == Verdict::possible_deadlock ||
+                        document.findings.verdict == Verdict::stalled;
+  const auto text_of = [&](const doc::Thread& thread, bool in_cause = false) {
+    return ThreadText(process, thread, index, style, in_cause);
+  };
   // How many of each likeness: where each of a thousand stacks is its own, no text is kept to be compared.
   std::vector<std::size_t> likenesses(threads.size());
   std::unordered_map<std::size_t, std::size_t> alike;
@@ -435,7 +456,8 @@ void add_threads(const Document& document, const doc::Process& process, const Do
       native.push_back(&thread);
       continue;
     }
-    Group group{{&thread}, text_of(thread).traits(), {}};
+    const bool in_cause = is_wrong && i < in_causes;
+    Group group{{&thread}, text_of(thread).traits(), {}, text_of(thread, in_cause).tint()};
     if (grouping && i >= in_causes && alike[likenesses[i]] > 1) {
       group.body = text_of(thread).body();
       const auto [begin, end] = known.equal_range(likenesses[i]);
@@ -451,7 +473,9 @@ void add_threads(const Document& document, const doc::Process& process, const Do
     groups.push_back(std::move(group));
   }
   for (const Group& group : groups) {
-    add_group(group, group.body.empty() ? text_of(*group.threads.front()).body() : group.body, lines);
+    const bool in_cause = group.tint == Tint::red;
+    add_group(group, group.body.empty() ? text_of(*group.threads.front(), in_cause).body() : group.body,
+              lines);
   }
   add_native_threads(native, lines);
 }

@@ -14,7 +14,7 @@ import unittest
 
 sys.dont_write_bytecode = True
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-sys.path[:0] = [str(ROOT / "tests" / "completions"), str(ROOT / "tests" / "live")]
+sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "tests" / "live")]
 import program  # noqa: E402
 import terminal  # noqa: E402
 

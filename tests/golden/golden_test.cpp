@@ -4,9 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <functional>
 #include <iterator>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -14,6 +16,7 @@
 #include "report/compose.h"
 #include "report/render/graph.h"
 #include "report/render/json.h"
+#include "report/render/line_layout.h"
 #include "report/render/text.h"
 #include "tests/support/snapshot_builder.h"
 
@@ -75,6 +78,20 @@ Document rlock_deadlock() {
       .sleeps_in(SYS_futex, 0x7f0000005678, 0x189);
   bank.thread(4716, "compute").frame(bank_file, 51, "compute").holds_gil().runs();
   return composed(bank);
+}
+
+// Five workers in one place, a pool's and not yet fifty; one that is elsewhere.
+Document workers() {
+  SnapshotBuilder pool(50);
+  pool.thread(50, "MainThread").frame(bank_file, 63, "<module>", "__main__", true).sleeps_in(SYS_wait4, 0);
+  for (pid_t tid = 51; tid < 56; ++tid) {
+    pool.thread(tid, "worker_" + std::to_string(tid - 51))
+        .frame("/srv/venv/lib/python3.11/site-packages/service/client.py", 41, "fetch")
+        .frame(bank_file, 70, "work")
+        .sleeps_in(SYS_read, 7);
+  }
+  pool.thread(56, "worker_5").frame(bank_file, 71, "work").holds_gil().runs();
+  return composed(pool);
 }
 
 Document recorded_owner() {
@@ -261,11 +278,13 @@ const std::vector<Golden>& goldens() {
        {{"", {}},
         {".explain", {.explain = true}},
         {".color", {.color = true}},
+        {".narrow", {.width = 72}},
         {".blocked", {.only_blocked = true}}}},
+      {"workers", workers, {{"", {}}, {".group", {.color = true, .group = true}}}},
       {"recorded_owner", recorded_owner, {{"", {}}}},
       {"native_and_locals", native_and_locals, {{"", {.native = true, .locals = true}}, {".python", {}}}},
       {"many_threads", many_threads, {{"", {}}}},
-      {"hostile_text", hostile_text, {{"", {}}}},
+      {"hostile_text", hostile_text, {{"", {}}, {".narrow", {.width = 40}}}},
       {"gaps_and_states", gaps_and_states, {{"", {}}}},
       {"failure", failure, {{"", {}}}},
       {"two_processes", two_processes, {{"", {}}}},
@@ -286,6 +305,14 @@ void expect_file(const std::string& name, const std::string& text) {
   ASSERT_TRUE(file) << path << " is missing";
   const std::string expected((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   EXPECT_EQ(text, expected) << path;
+}
+
+// All words of a text in their order; of what looks like a path, the last part.
+std::vector<std::string> words_without_paths(const std::string& text) {
+  std::istringstream stream(text);
+  std::vector<std::string> words;
+  for (std::string word; stream >> word;) words.push_back(word.substr(word.rfind('/') + 1));
+  return words;
 }
 
 // Who waits for whom: the tree, and both drawings.
@@ -332,6 +359,37 @@ TEST_P(GoldenTest, FullTextHasEveryFrame) {
     ++lines;
   }
   EXPECT_EQ(lines, frames);
+}
+
+// On a terminal nothing is lost but the beginnings of paths, and no line but faulthandler's is too long for
+// it.
+TEST_P(GoldenTest, NarrowTextSaysTheSame) {
+  const Document document = GetParam().document();
+  const std::string wide = report::render_text(document, {.explain = true});
+  const std::string narrow = report::render_text(document, {.explain = true, .width = 60});
+  EXPECT_EQ(words_without_paths(narrow), words_without_paths(wide));
+  std::istringstream lines(narrow);
+  for (std::string line; std::getline(lines, line);) {
+    const bool whole = line.starts_with("Thread 0x") || line.starts_with("  File \"") ||
+                       line.starts_with("  Binary file \"");
+    const bool one_word = line.find(' ', line.find_first_not_of(' ')) == std::string::npos;
+    if (whole || one_word) continue;
+    EXPECT_LE(report::terminal_columns(line), 60U) << line;
+  }
+  EXPECT_EQ(report::render_text(document, {.full = true, .width = 10'000}),
+            report::render_text(document, {.full = true}));
+}
+
+TEST(Golden, ColoursSayNothingThatTheWordsDoNot) {
+  for (const Golden& golden : goldens()) {
+    std::string text = report::render_text(golden.document(), {.color = true, .explain = true});
+    for (const char* code :
+         {"\x1b[0m", "\x1b[1m", "\x1b[2m", "\x1b[1;31m", "\x1b[1;32m", "\x1b[1;33m", "\x1b[1;36m"}) {
+      for (std::size_t at = text.find(code); at != std::string::npos; at = text.find(code))
+        text.erase(at, std::strlen(code));
+    }
+    EXPECT_EQ(text, report::render_text(golden.document(), {.explain = true})) << golden.name;
+  }
 }
 
 TEST(Golden, TheDeadlockIsReadInTheFirstTenLines) {
