@@ -66,8 +66,11 @@ class Dump {
 
  private:
   bool is_sampling() const { return options_.samples > 1; }
-  // Text is for whoever watches. Of the other formats each output is one whole: the last look.
-  bool prints_each_look() const { return is_sampling() && options_.format == Format::text; }
+  // Text is for whoever watches, and lines of JSON for a program that does. Of the other formats each output
+  // is one whole: the last look.
+  bool prints_each_look() const {
+    return is_sampling() && (options_.format == Format::text || options_.format == Format::ndjson);
+  }
 
   bool is_over() const {
     return (output_ && output_->has_failed()) ||
@@ -117,7 +120,10 @@ class Dump {
 
   // What was read becomes the last look; where nothing was, the one before stays it.
   void take_look() {
-    if (now_->empty()) return;
+    if (now_->empty()) {
+      if (prints_each_look() && options_.format == Format::ndjson) print_failures();
+      return;
+    }
     std::swap(*snapshots_, *now_);
     now_->clear();
     *findings_ = report::analyse(*snapshots_);
@@ -132,7 +138,7 @@ class Dump {
 
   Watched& watched(pid_t pid) { return *std::ranges::find(processes_, pid, &Watched::pid); }
 
-  report::Document composed() {
+  report::DocumentSource source() const {
     report::DocumentSource source;
     source.tool_version = PYTHREADS_VERSION;
     source.host = attach::read_host();
@@ -142,7 +148,11 @@ class Dump {
     source.native = options_.native;
     source.locals = options_.locals;
     source.errors.assign(failures_.begin() + static_cast<std::ptrdiff_t>(failures_told_), failures_.end());
-    report::Document document = report::compose(*snapshots_, *findings_, source);
+    return source;
+  }
+
+  report::Document composed() {
+    report::Document document = report::compose(*snapshots_, *findings_, source());
     if (!is_sampling()) return document;
     document.source.samples = static_cast<report::document::Number>(looks_.size());
     for (report::document::Process& process : document.processes) {
@@ -157,7 +167,16 @@ class Dump {
     failures_told_ = failures_.size();
     progress_.hide();
     if (!output_) output_.emplace(options_.output);
-    if (looks_.size() > 1) output_->write("\n");
+    if (looks_.size() > 1 && options_.format == Format::text) output_->write("\n");
+    write_document(document, options_, *output_);
+  }
+
+  // Of a look that found no process any more.
+  void print_failures() {
+    report::Document document = report::compose({}, report::analyse({}), source());
+    document.source.samples = static_cast<report::document::Number>(looks_.size() + 1);
+    failures_told_ = failures_.size();
+    if (!output_) output_.emplace(options_.output);
     write_document(document, options_, *output_);
   }
 
@@ -166,7 +185,7 @@ class Dump {
     attach::Result<void> printed;
     if (prints_each_look()) {
       if (output_) printed = output_->finish();
-    } else if (!snapshots_->empty() || options_.format == Format::json) {
+    } else if (!snapshots_->empty() || options_.format == Format::json || options_.format == Format::ndjson) {
       // Text has nothing to say where nothing was read; JSON is an object even then.
       if (snapshots_->empty()) *findings_ = report::analyse({});
       LeftToExit<report::Document> document(composed());

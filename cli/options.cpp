@@ -144,7 +144,7 @@ CommandLine::CommandLine()
   add_sampling(*dump_);
 
   graph_ = app_.add_subcommand("graph", "Print who waits for whom, and nothing else");
-  add_output(*graph_, {"text", "json", "dot", "mermaid"});
+  add_output(*graph_, {"text", "json", "ndjson", "dot", "mermaid"});
   graph_->add_flag("--full", options_.full, "Every waiter, none counted only");
   add_color(*graph_);
   add_looking(*graph_);
@@ -196,7 +196,7 @@ void CommandLine::add_color(CLI::App& command) {
 
 // Options that a dump is shown by.
 void CommandLine::add_rendering(CLI::App& command) {
-  add_output(command, {"text", "json", "dot", "mermaid"});
+  add_output(command, {"text", "json", "ndjson", "dot", "mermaid"});
   command.add_flag("--native", options_.native, "Native frames too, and native-only threads' stacks");
   command.add_flag("--locals", options_.locals, "Local variables of each frame; secrets are hidden");
   command.add_flag("--explain", options_.explain, "For each claim, the evidence");
@@ -299,6 +299,7 @@ Options CommandLine::options(int argc, const char* const* argv) const {
                     : graph_->parsed() ? Command::graph
                                        : Command::dump;
   options.format = json_ || format_ == "json" ? Format::json
+                   : format_ == "ndjson"      ? Format::ndjson
                    : format_ == "dot"         ? Format::dot
                    : format_ == "mermaid"     ? Format::mermaid
                                               : Format::text;

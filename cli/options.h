@@ -15,7 +15,7 @@
 namespace pythreads::cli {
 
 enum class Command { dump, graph, check, show };
-enum class Format { text, json, dot, mermaid };
+enum class Format { text, json, ndjson, dot, mermaid };
 enum class ColorMode { automatic, always, never };
 
 struct Options {

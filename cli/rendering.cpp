@@ -41,6 +41,8 @@ void write_document(const report::Document& document, const Options& options, Ou
   switch (options.format) {
     case Format::json:
       return report::write_json(document, sink);
+    case Format::ndjson:
+      return report::write_json_lines(document, sink);
     case Format::dot:
       return sink(report::render_dot(document));
     case Format::mermaid:

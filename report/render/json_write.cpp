@@ -16,14 +16,53 @@ namespace {
 
 namespace doc = document;
 
+// The lines of ndjson; what they are made of belongs to the document.
+struct ProcessLine {
+  std::string_view type = "process";
+  const std::string& schema;
+  doc::Number look;
+  const doc::Source& source;
+  const doc::Process& process;
+};
+
+template <typename Visitor>
+void fields(Visitor& visit, const ProcessLine& line) {
+  visit("type", line.type);
+  visit("schema", line.schema);
+  visit("look", line.look);
+  visit("source", line.source);
+  visit("process", line.process);
+}
+
+struct FindingsLine {
+  std::string_view type = "findings";
+  const std::string& schema;
+  doc::Number look;
+  const doc::Findings& findings;
+  const std::vector<doc::Failure>& errors;
+};
+
+template <typename Visitor>
+void fields(Visitor& visit, const FindingsLine& line) {
+  visit("type", line.type);
+  visit("schema", line.schema);
+  visit("look", line.look);
+  visit("findings", line.findings);
+  visit("errors", line.errors);
+}
+
+enum class Shape { indented, one_line };
+
 class Writer {
  public:
-  explicit Writer(const Sink& sink) : sink_(sink) { out_.reserve(piece_size); }
+  explicit Writer(const Sink& sink, Shape shape = Shape::indented)
+      : sink_(sink), inline_(shape == Shape::one_line) {
+    out_.reserve(piece_size);
+  }
 
   void finish() {
     out_ += '\n';
-    sink_(out_);
-    out_.clear();
+    give();
   }
 
   template <typename T>
@@ -59,11 +98,13 @@ class Writer {
   }
 
  private:
+  void give() {
+    sink_(out_);
+    out_.clear();
+  }
+
   void new_line() {
-    if (out_.size() >= piece_size) {
-      sink_(out_);
-      out_.clear();
-    }
+    if (out_.size() >= piece_size) give();
     out_ += '\n';
     out_.append(depth_, ' ');
   }
@@ -71,7 +112,11 @@ class Writer {
   void separate() {
     if (!first_) out_ += inline_ ? ", " : ",";
     first_ = false;
-    if (!inline_) new_line();
+    if (!inline_) {
+      new_line();
+    } else if (out_.size() >= piece_size) {
+      give();
+    }
   }
 
   void key(std::string_view name) {
@@ -198,7 +243,7 @@ class Writer {
   std::string out_;  // not yet given to it
   std::size_t depth_ = 0;
   bool first_ = true;
-  bool inline_ = false;
+  bool inline_;
 };
 
 }  // namespace
@@ -206,6 +251,19 @@ class Writer {
 void write_json(const Document& document, const Sink& sink) {
   Writer writer(sink);
   writer.object(document);
+  writer.finish();
+}
+
+void write_json_lines(const Document& document, const Sink& sink) {
+  const doc::Number look = document.source.samples;
+  Writer writer(sink, Shape::one_line);
+  for (const doc::Process& process : document.processes) {
+    writer.object(
+        ProcessLine{.schema = document.schema, .look = look, .source = document.source, .process = process});
+    writer.finish();
+  }
+  writer.object(FindingsLine{
+      .schema = document.schema, .look = look, .findings = document.findings, .errors = document.errors});
   writer.finish();
 }
 

@@ -143,6 +143,25 @@ class Samples(unittest.TestCase):
         self.assertEqual([each["pid"] for each in document["errors"]], [target.pid])
         self.assertGreaterEqual(len(document["looks"]), 1)
 
+    def test_lines_come_as_the_looks_are_made(self):
+        with Changing(self.interpreter) as target:
+            way = ["--samples", 100, "--interval", "200ms", "--format", "ndjson"]
+            with Sampling(target.pid, *way) as sampling:
+                read = [json.loads(sampling.process.stdout.readline()) for _ in range(4)]
+                os.kill(target.pid, signal.SIGKILL)
+                code, output, errors = sampling.end()
+        self.assertEqual(code, 66, errors)
+        read += [json.loads(line) for line in output.splitlines()]
+        *pairs, last = read
+        self.assertEqual(len(pairs) % 2, 0)
+        for look, (process, findings) in enumerate(zip(pairs[::2], pairs[1::2]), 1):
+            self.assertEqual((process["type"], process["look"], process["source"]["samples"]), ("process", look, look))
+            self.assertEqual(process["process"]["pid"], target.pid)
+            self.assertEqual((findings["type"], findings["look"], findings["errors"]), ("findings", look, []))
+            self.assertEqual(findings["schema"], process["schema"])
+        self.assertEqual((last["type"], last["look"]), ("findings", len(pairs) // 2 + 1))
+        self.assertEqual((last["findings"]["verdict"], [each["pid"] for each in last["errors"]]), ("unknown", [target.pid]))
+
     def test_interrupted_between_two_looks(self):
         with Changing(self.interpreter) as target:
             with Sampling(target.pid, "--samples", 5, "--interval", "10m", "--json") as sampling:

@@ -56,7 +56,7 @@ TEST(Completion, OptionsAreThoseOfTheCommandThatWereNotGiven) {
 }
 
 TEST(Completion, ValuesOfFixedLists) {
-  const Words formats{"text", "json", "dot", "mermaid"};
+  const Words formats{"text", "json", "ndjson", "dot", "mermaid"};
   EXPECT_EQ(words_of(completed({"dump", "--format", ""})), formats);
   EXPECT_EQ(words_of(completed({"check", "--format", ""})), (Words{"text", "json"}));
   EXPECT_EQ(words_of(completed({"dump", "--format", "m"})), (Words{"mermaid"}));
@@ -73,7 +73,7 @@ TEST(Completion, ValuesOfFixedLists) {
 }
 
 TEST(Completion, BashCutsWordsAtTheEqualsSign) {
-  EXPECT_EQ(words_of(completed({"dump", "--format", "="})), (Words{"text", "json", "dot", "mermaid"}));
+  EXPECT_EQ(words_of(completed({"dump", "--format", "="})), (Words{"text", "json", "ndjson", "dot", "mermaid"}));
   EXPECT_EQ(words_of(completed({"dump", "--format", "=", "m"})), (Words{"mermaid"}));
 }
 

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+#include <sstream>
+
 #include "report/analysis/analyse.h"
 #include "report/compose.h"
 #include "report/render/text.h"
@@ -61,6 +64,34 @@ TEST(Json, IsWrittenInPieces) {
     EXPECT_LT(longest, 2 * report::piece_size);
     EXPECT_GT(pieces, 4U);
   }
+}
+
+// A line for each process and one for what was found; in them what the whole document says.
+TEST(Json, LinesSayWhatTheDocumentSays) {
+  Document document = small_document();
+  document.source.samples = 3;
+  document.processes.push_back(document.processes.front());
+  document.processes.back().pid = 11;
+  std::string text;
+  report::write_json_lines(document, [&](std::string_view piece) { text += piece; });
+  const auto whole = nlohmann::json::parse(render_json(document));
+  std::istringstream lines(text);
+  std::string line;
+  std::vector<nlohmann::json> read;
+  while (std::getline(lines, line)) read.push_back(nlohmann::json::parse(line));
+  ASSERT_EQ(read.size(), 3U);
+  for (const std::size_t i : {0U, 1U}) {
+    EXPECT_EQ(read[i], (nlohmann::json{{"type", "process"},
+                                       {"schema", whole["schema"]},
+                                       {"look", 3},
+                                       {"source", whole["source"]},
+                                       {"process", whole["processes"][i]}}));
+  }
+  EXPECT_EQ(read[2], (nlohmann::json{{"type", "findings"},
+                                     {"schema", whole["schema"]},
+                                     {"look", 3},
+                                     {"findings", whole["findings"]},
+                                     {"errors", whole["errors"]}}));
 }
 
 TEST(Json, KeepsTasksDetailsAndLooks) {
