@@ -1,7 +1,7 @@
 # A thin front to the CMake presets (CMakePresets.json). `make help` lists what there is.
 .DEFAULT_GOAL := help
 .PHONY: help build cross-aarch64 static static-aarch64 deb rpm image wheel formula packages demo test test-aarch64 \
-  test-all test-packages table soak bench install format clean
+  test-all test-packages table soak fuzz bench install format clean
 
 JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
@@ -75,6 +75,10 @@ table: build ## docs/interpreters.md anew: what is read on each interpreter, in 
 soak: build ## 1,000 dumps in a row of a program that checks itself
 	@packaging/install-dependencies test
 	@tests/run soak
+
+fuzz: ## Each parser fuzzed for FUZZ_SECONDS (60), coverage-guided; FUZZ_DRIVERS names some of them
+	@packaging/install-dependencies build test fuzz
+	@tests/run fuzz
 
 bench: build ## docs/benchmark.md anew: held time, whole time, memory, beside a bare stop and other programs
 	@packaging/install-dependencies test

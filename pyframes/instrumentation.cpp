@@ -45,7 +45,7 @@ std::optional<std::uint8_t> Instrumentation::original(std::uint8_t opcode, std::
 
 const Instrumentation::Kept& Instrumentation::lines() {
   if (lines_) return *lines_;
-  lines_.emplace();
+  lines_ = Kept{};
   const auto& fields = reading_.layout().line_data;
   const Address begin = monitoring_data(reading_.layout().monitoring_data.lines);
   if (begin.is_null()) return *lines_;

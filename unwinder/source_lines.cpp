@@ -86,7 +86,7 @@ class Unit {
     Dwarf_Line* line = dwarf_getsrc_die(&root_, place.address);
     int number = 0;
     if (line != nullptr && dwarf_lineno(line, &number) == 0) {
-      place.line = number;
+      place.line = std::max(number, 0);  // a line program may count below it
       place.file = text_or_empty(dwarf_linesrc(line, nullptr, nullptr));
     }
     std::vector<Dwarf_Die> calls = find_inlined(place.address);

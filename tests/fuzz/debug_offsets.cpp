@@ -1,24 +1,14 @@
 // _Py_DebugOffsets, given every input, over each table: what is accepted lies inside its structs.
 #include <cstdint>
-#include <cstdlib>
-#include <iostream>
 #include <span>
 
 #include "pyframes/debug_offsets.h"
 #include "pyframes/layouts.h"
-
-namespace {
-
-void require(bool holds, const char* what) {
-  if (holds) return;
-  std::cerr << "broken: " << what << "\n";
-  std::abort();
-}
-
-}  // namespace
+#include "tests/fuzz/require.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace pythreads::pyframes;  // NOLINT: one function
+  using pythreads::tests::require;
   const std::span<const std::byte> bytes = std::as_bytes(std::span(data, size));
   for (const LayoutRow& row : layout_rows()) {
     if (row.minor < 13) continue;

@@ -1,9 +1,15 @@
 // Runs a fuzz target without a fuzzer: each file of the corpus, each of its beginnings, and mutations of it.
 // The mutations come from a fixed seed, so that a failure comes again. The same targets link with clang's
-// -fsanitize=fuzzer, which has its own main.
+// -fsanitize=fuzzer, which has its own main (`make fuzz`). An input that breaks something, or takes longer
+// than any may, is left in fuzz_NAME.broken.
 //
 //   fuzz_NAME FOLDER|FILE [MUTATIONS]
+#include <fcntl.h>
+#include <sys/time.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <csignal>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
@@ -17,8 +23,27 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
 namespace {
 
-constexpr std::size_t most_prefixes = 4096;
 constexpr int usual_mutations = 4000;
+constexpr time_t longest_run = 10;  // seconds of processor time, under sanitizers
+
+// What a signal handler may still ask.
+const std::uint8_t* now_running = nullptr;
+std::size_t now_size = 0;
+std::string left_in;
+
+void leave_input() {
+  const int file = ::open(left_in.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (file < 0 || ::write(file, now_running, now_size) < 0) return;
+  ::close(file);
+}
+
+void on_signal(int number) {
+  leave_input();
+  static constexpr char late[] = "broken: an input takes too long\n";
+  if (number == SIGVTALRM && ::write(STDERR_FILENO, late, sizeof late - 1) < 0) ::_exit(1);
+  std::signal(number, SIG_DFL);
+  std::raise(number);
+}
 
 // splitmix64: the same on every machine.
 class Random {
@@ -38,6 +63,10 @@ class Random {
 void run(const std::string& input) {
   // A copy of exactly this size: AddressSanitizer sees a read past its end.
   std::vector<std::uint8_t> bytes(input.begin(), input.end());
+  now_running = bytes.data();
+  now_size = bytes.size();
+  const itimerval bound{.it_interval = {}, .it_value = {.tv_sec = longest_run, .tv_usec = 0}};
+  ::setitimer(ITIMER_VIRTUAL, &bound, nullptr);
   LLVMFuzzerTestOneInput(bytes.data(), bytes.size());
 }
 
@@ -57,7 +86,8 @@ std::string mutate(std::string text, const std::vector<std::string>& corpus, Ran
                                                    std::string(1, '\0'),
                                                    "\xff\xff\xff\xff",
                                                    std::string(4, '\0'),
-                                                   "\x80"};
+                                                   "\x80",
+                                                   std::string("\0\0\0\0\0\0\0\x80", 8)};
   for (std::size_t step = random.below(4) + 1; step > 0; --step) {
     std::size_t at = random.below(text.size() + 1);
     switch (random.below(6)) {
@@ -89,6 +119,9 @@ std::string mutate(std::string text, const std::vector<std::string>& corpus, Ran
 
 }  // namespace
 
+// AddressSanitizer and UndefinedBehaviorSanitizer end a process without a signal.
+extern "C" void __sanitizer_set_death_callback(void (*)()) __attribute__((weak));
+
 int main(int count, char** arguments) {
   if (count < 2) {
     std::cerr << "usage: " << arguments[0] << " FOLDER|FILE [MUTATIONS]\n";
@@ -111,12 +144,16 @@ int main(int count, char** arguments) {
     std::cerr << arguments[1] << ": no corpus\n";
     return 1;
   }
+  left_in = std::filesystem::path(arguments[0]).filename().string() + ".broken";
+  for (const int number : {SIGABRT, SIGVTALRM}) std::signal(number, on_signal);
+  if (__sanitizer_set_death_callback != nullptr) __sanitizer_set_death_callback(leave_input);
   Random random;
   std::size_t runs = 0;
   for (const std::string& each : corpus) {
-    for (std::size_t size = 0; size <= std::min(each.size(), most_prefixes); ++size, ++runs)
-      run(each.substr(0, size));
+    const std::size_t step = each.size() / static_cast<std::size_t>(std::max(mutations, 1)) + 1;
+    for (std::size_t size = 0; size < each.size(); size += step, ++runs) run(each.substr(0, size));
     run(each);
+    ++runs;
     for (int i = 0; i < mutations; ++i, ++runs) run(mutate(each, corpus, random));
   }
   std::cout << corpus.size() << " files, " << runs << " inputs\n";

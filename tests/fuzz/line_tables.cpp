@@ -1,27 +1,17 @@
 // The three line tables, each given every input, at several instructions: any bytes give an answer, and one
 // that a source file could have.
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
-#include <iostream>
 #include <span>
 
 #include "pyframes/line_table.h"
-
-namespace {
-
-void require(bool holds, const char* what) {
-  if (holds) return;
-  std::cerr << "broken: " << what << "\n";
-  std::abort();
-}
-
-}  // namespace
+#include "tests/fuzz/require.h"
 
 // Four bytes of the first line, eight of an instruction, then the table.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using pythreads::pyframes::LineTable;
   using pythreads::pyframes::SourcePosition;
+  using pythreads::tests::require;
   std::int32_t first_line = 0;
   std::int64_t asked = 0;
   if (size < sizeof first_line + sizeof asked) return 0;

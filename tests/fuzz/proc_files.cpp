@@ -1,24 +1,14 @@
 // The parsers of /proc, each given every input: what they accept must keep their promises.
 #include <cstdint>
-#include <cstdlib>
-#include <iostream>
 #include <string>
 #include <string_view>
 
 #include "attach/proc_parse.h"
-
-namespace {
-
-void require(bool holds, const char* what) {
-  if (holds) return;
-  std::cerr << "broken: " << what << "\n";
-  std::abort();
-}
-
-}  // namespace
+#include "tests/fuzz/require.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace pythreads::attach;  // NOLINT: one function
+  using pythreads::tests::require;
   std::string_view text(reinterpret_cast<const char*>(data), size);
 
   Maps maps = parse_maps(text);
