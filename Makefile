@@ -1,10 +1,11 @@
 # A thin front to the CMake presets (CMakePresets.json). `make help` lists what there is.
 .DEFAULT_GOAL := help
 .PHONY: help build cross-aarch64 static static-aarch64 deb rpm image wheel formula packages demo test test-aarch64 \
-  test-all test-packages table soak fuzz bench install format clean
+  test-all test-packages table soak soak-truth fuzz bench install format clean
 
 JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
+LOOKS ?= 100000
 RELEASE := build/release/pythreads
 # Where the packages are laid: known only to who gives them away.
 RELEASES ?= https://pythreads.invalid/releases
@@ -75,6 +76,10 @@ table: build ## docs/interpreters.md anew: what is read on each interpreter, in 
 soak: build ## 1,000 dumps in a row of a program that checks itself
 	@packaging/install-dependencies test
 	@tests/run soak
+
+soak-truth: build ## LOOKS (100,000) at healthy programs on every interpreter: not one is called a deadlock; at dead ones: each is
+	@packaging/install-dependencies test
+	@/usr/bin/python3 -B tests/soak/truth.py --pythreads $(RELEASE) --looks $(LOOKS)
 
 fuzz: ## Each parser fuzzed for FUZZ_SECONDS (60), coverage-guided; FUZZ_DRIVERS names some of them
 	@packaging/install-dependencies build test fuzz
