@@ -19,6 +19,7 @@
 #include "attach/futex_wait.h"
 #include "attach/held_threads.h"
 #include "attach/holder.h"
+#include "attach/kernel_wait.h"
 #include "attach/live_files.h"
 #include "attach/live_mappings.h"
 #include "attach/live_memory.h"
@@ -51,12 +52,6 @@ struct Readers {
   const std::function<void(Target&)>& read;
   const std::function<void(Target&)>& rehearse;
 };
-
-// As its files tell. A thread in a page fault or in a futex call is not meant.
-bool waits_outside(const ThreadState& thread) {
-  return thread.state == 'S' && thread.kernel_wait && thread.kernel_wait->number != SYS_futex &&
-         thread.kernel_wait->number != SYS_futex_waitv;
-}
 
 }  // namespace
 
@@ -258,7 +253,7 @@ std::vector<PageCache::Asked> Attachment::State::rehearse(const HoldOptions& opt
   for (const auto& each : {rehearsed, unnoted}) each->close_after(most_work_while_running());
   target.memory = std::make_unique<FrozenMemory>(rehearsed);
   target.lasting = std::make_unique<FrozenMemory>(unnoted);
-  if (options.copy_stacks) copy_sleepers_stacks(options.stack_bytes, target);
+  if (options.copy_stacks) copy_sleepers_stacks(options.stack_bytes, *rehearsed, target);
   fetch_futexes(target);
   rehearse(target);
   for (ThreadState& thread : target.threads) thread.stack = {};

@@ -103,9 +103,9 @@ void copy_stacks(std::uint64_t stack_bytes, const PageCache& pages, Target& targ
   }
 }
 
-void copy_sleepers_stacks(std::uint64_t stack_bytes, Target& target) {
+void copy_sleepers_stacks(std::uint64_t stack_bytes, PageCache& pages, Target& target) {
   const std::uint64_t most = std::min(most_of_sleeper, most_of_each(stack_bytes, target));
-  std::vector<Range> tops, stacks;
+  std::vector<Range> tops, stacks, left_to_the_stop;
   for (ThreadState& thread : target.threads) {
     const Mapping* mapping =
         thread.sleeping_sp ? find_mapping(target.mappings, *thread.sleeping_sp) : nullptr;
@@ -114,8 +114,10 @@ void copy_sleepers_stacks(std::uint64_t stack_bytes, Target& target) {
     const Address begin = sp - std::min(red_zone, sp - mapping->range.begin);
     thread.stack = Range{begin, std::min(most, mapping->range.end() - begin)};
     tops.push_back({begin, std::min(stack_top, thread.stack.size)});
-    stacks.push_back({begin + tops.back().size, thread.stack.size - tops.back().size});
+    (waits_outside(thread) ? left_to_the_stop : stacks)
+        .push_back({begin + tops.back().size, thread.stack.size - tops.back().size});
   }
+  pages.note_unread(left_to_the_stop, HeldPart::stacks);
   target.memory->prefetch(tops);
   target.memory->begin(HeldPart::stacks);
   target.memory->prefetch(stacks);

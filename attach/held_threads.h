@@ -18,8 +18,9 @@ void take_stopped(std::vector<StoppedThread>& stopped, Target& target);
 // The used part of each stack, at most `stack_bytes` of each, into `pages`, which `target.memory` reads.
 void copy_stacks(std::uint64_t stack_bytes, const PageCache& pages, Target& target);
 
-// The same of a running target: of the threads that sleep, as far as their files tell.
-void copy_sleepers_stacks(std::uint64_t stack_bytes, Target& target);
+// The same of a running target: of the threads that sleep, as far as their files tell. Of one that waits
+// outside nothing is looked for on its stack; what is to be copied at the stop is noted in `pages`.
+void copy_sleepers_stacks(std::uint64_t stack_bytes, PageCache& pages, Target& target);
 
 // Which call each thread was in: by its registers where it was held, else as its file said before. Registers
 // win where the two disagree: they are of the stop, the file is of some time before. What the stop cut short

@@ -170,6 +170,11 @@ std::optional<KernelWait> wait_from_registers(const Registers& registers,
   return wait;
 }
 
+bool waits_outside(const ThreadState& thread) {
+  return thread.state == 'S' && thread.kernel_wait && thread.kernel_wait->number != SYS_futex &&
+         thread.kernel_wait->number != SYS_futex_waitv;
+}
+
 void resolve_restart(KernelWait& wait, std::string_view wait_channel, std::span<const std::byte> code) {
   if (wait.number != SYS_restart_syscall) return;
   wait.restarted = true;

@@ -31,6 +31,10 @@ std::optional<KernelWait> wait_from_registers(const Registers& registers,
                                               const std::optional<KernelWait>& before, Memory& memory,
                                               const std::optional<Disturbance>& disturbance = {});
 
+// Whether it sleeps in a call, on something that is no word of the process's, as its files tell. A thread in
+// a page fault or in a futex call is not meant.
+bool waits_outside(const ThreadState& thread);
+
 // Replaces SYS_restart_syscall by the call that is restarted, and sets `restarted`; where neither the wait
 // channel nor the code tells, it stays. `code` is what stands right before the program counter.
 void resolve_restart(KernelWait& wait, std::string_view wait_channel, std::span<const std::byte> code);

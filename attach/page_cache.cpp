@@ -14,7 +14,7 @@ constexpr std::size_t block_bytes = 1024 * 1024;
 // From this size on a range is kept as it is, whatever pages it covers.
 constexpr std::uint64_t long_range = 4 * PageCache::page_bytes;
 // A page of which less than this is wanted, in one place and for the first time, is not read whole.
-constexpr std::uint64_t sparse_bytes = 256;
+constexpr std::uint64_t sparse_bytes = 1024;
 // Nothing in a target that is wanted at once is longer; a length that is, was read from garbage.
 constexpr std::uint64_t max_range = 64ull * 1024 * 1024;
 // All that one stop may keep. What is asked for beyond it is a miss.
@@ -172,10 +172,25 @@ void PageCache::note(Address from, std::uint64_t size) {
   }
 }
 
+void PageCache::note_unread(std::span<const Range> ranges, HeldPart part) {
+  for (const Range& range : ranges) {
+    if (range.size >= long_range) {
+      unread_.push_back({range, part});
+      continue;
+    }
+    for (std::uint64_t at = range.begin.value; at < range.end().value;) {
+      const std::uint64_t stop = std::min(range.end().value, (page_of(at) + 1) * page_bytes);
+      unread_.push_back({{Address(at), stop - at}, part});
+      at = stop;
+    }
+  }
+}
+
 std::vector<PageCache::Asked> PageCache::asked() const {
   std::vector<Asked> ranges;
   if (notes_ == Notes::none) return ranges;
-  ranges.reserve(used_slots_ + extents_.size());
+  ranges.reserve(used_slots_ + extents_.size() + unread_.size());
+  ranges = unread_;
   for (const Slot& slot : slots_) {
     if (slot.bytes == nullptr || slot.asked_begin >= slot.asked_end) continue;
     ranges.push_back({{Address((slot.key - 1) * page_bytes + slot.asked_begin),
@@ -327,8 +342,9 @@ std::size_t PageCache::read_some(Address from, std::span<std::byte> into) {
 // Reads the pieces and keeps them unless the cache was closed meanwhile: then nobody knows what the target
 // had done between.
 void PageCache::fetch(std::span<Piece> pieces, void (PageCache::*put)(const Piece&)) {
+  if (pieces.empty()) return;
   look_at_work();
-  if (pieces.empty() || is_closed()) return;
+  if (is_closed()) return;
   source_->read_pieces(pieces);
   const std::lock_guard lock(closing_);
   if (is_closed()) return;

@@ -48,6 +48,9 @@ class PageCache : public Memory {
   // and long ranges as they are. Empty without Notes::what_is_asked.
   std::vector<Asked> asked() const;
 
+  // Told by `asked` as well: what will be asked for at the stop and need not be read before.
+  void note_unread(std::span<const Range> ranges, HeldPart part);
+
   // `ranges` as `asked` gives them, of a cache that holds nothing yet. Our memory for them is made present.
   void expect(std::span<const Asked> asked);
 
@@ -119,6 +122,7 @@ class PageCache : public Memory {
   std::vector<Slot> slots_;  // open addressing, a power of two
   std::size_t used_slots_ = 0;
   std::map<std::uint64_t, Extent> extents_;  // by begin, without overlap
+  std::vector<Asked> unread_;
   std::array<std::vector<Piece>, held_parts> expected_;
   std::array<bool, held_parts> given_up_{}, begun_{true};
   HeldPart part_ = HeldPart::words;

@@ -59,6 +59,20 @@ TEST_F(PageCacheTest, AnUnreadablePageIsAskedForOnce) {
   EXPECT_EQ(fake->pieces(), asked);
 }
 
+TEST_F(PageCacheTest, WhatNeedNotBeReadBeforeIsExpectedAllTheSame) {
+  map_pages(1, 16);
+  const std::vector<Range> stacks = {{Address(0x1800), 0x1000}, {Address(0x4100), 0x8000}};
+  PageCache rehearsed(fake, 0, PageCache::Notes::what_is_asked);
+  rehearsed.note_unread(stacks, HeldPart::stacks);
+  EXPECT_EQ(fake->pieces() + fake->reads(), 0u);
+  PageCache held(fake);
+  held.expect(rehearsed.asked());
+  held.begin(HeldPart::words);
+  for (const Range& stack : stacks) EXPECT_EQ(held.kept(stack.begin, stack.size), 0u);
+  held.begin(HeldPart::stacks);
+  for (const Range& stack : stacks) EXPECT_EQ(held.kept(stack.begin, stack.size), stack.size);
+}
+
 TEST_F(PageCacheTest, AWalkThatGoesAstrayEnds) {
   map_pages(1, 1);
   PageCache kept(fake), missing(fake);
