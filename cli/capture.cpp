@@ -11,7 +11,10 @@
 
 #include "attach/attachment.h"
 #include "attach/modules.h"
+#include "attach/read_apart.h"
+#include "cli/facts_read.h"
 #include "cli/meant_process.h"
+#include "cli/packed_facts.h"
 #include "pyframes/python_reader.h"
 #include "pyframes/redaction.h"
 #include "unwinder/walk.h"
@@ -21,6 +24,9 @@ namespace {
 
 // A process may have thousands of native threads that sleep on conditions of their own.
 constexpr std::size_t most_needed_stacks = 1000;
+// What reads apart stops by itself at the deadline, between two stacks; so long it may take for the last of
+// them. Less than the watchdog's.
+constexpr std::chrono::seconds reader_grace{1};
 constexpr const char* kDeadlineGap = "the deadline passed before this was read";
 
 bool passed(Deadline deadline) {
@@ -108,7 +114,8 @@ struct OpenedTarget::Kept {
 
   attach::Result<void> open_or_refresh(Deadline deadline);
   unwinder::Unwinder& current_unwinder(attach::Target& target);
-  void walk_native(report::Snapshot& snapshot, bool all, bool& deadline_passed, Deadline deadline);
+  void walk_native(FactsRead& facts, bool all, Deadline deadline);
+  FactsRead read_on(const pyframes::ReadOptions& read, bool all_stacks, Deadline deadline);
 };
 
 attach::Result<void> OpenedTarget::Kept::open_or_refresh(Deadline deadline) {
@@ -143,30 +150,41 @@ unwinder::Unwinder& OpenedTarget::Kept::current_unwinder(attach::Target& target)
 }
 
 // Without --native only those that the findings need, so that these depend on no display option.
-void OpenedTarget::Kept::walk_native(report::Snapshot& snapshot, bool all, bool& deadline_passed,
-                                     Deadline deadline) {
+void OpenedTarget::Kept::walk_native(FactsRead& facts, bool all, Deadline deadline) {
   attach::Target& target = attachment->target();
   unwinder::Unwinder& walker = current_unwinder(target);
-  const NeedsNativeStack is_needed(snapshot.runtime);
+  const NeedsNativeStack is_needed(facts.runtime);
   std::vector<unwinder::NativeStack*> walked;
   std::size_t left = most_needed_stacks;
-  for (report::SnapshotThread& thread : snapshot.threads) {
-    if (!all && (left == 0 || !is_needed(thread.os))) continue;
-    if (!thread.os.registers) {
-      thread.native.gap = thread.os.gap.empty() ? "its registers were not read" : thread.os.gap;
+  for (std::size_t i = 0; i < target.threads.size(); ++i) {
+    const attach::ThreadState& thread = target.threads[i];
+    WalkedStack& stack = facts.stacks[i];
+    if (!all && (left == 0 || !is_needed(thread))) continue;
+    if (!thread.registers) {
+      stack.native.gap = thread.gap.empty() ? "its registers were not read" : thread.gap;
       continue;
     }
     if (passed(deadline)) {
-      deadline_passed = true;
-      thread.native.gap = kDeadlineGap;
+      facts.deadline_passed = true;
+      stack.native.gap = kDeadlineGap;
       continue;
     }
-    thread.native = walker.walk(*thread.os.registers, *target.memory, *target.lasting);
-    thread.native_walked = true;
-    walked.push_back(&thread.native);
+    stack.native = walker.walk(*thread.registers, *target.memory, *target.lasting);
+    stack.walked = true;
+    walked.push_back(&stack.native);
     if (!all) --left;
   }
   walker.symbolize(walked, all ? unwinder::Detail::names_and_lines : unwinder::Detail::names);
+}
+
+// All that is read after the release, and decoded.
+FactsRead OpenedTarget::Kept::read_on(const pyframes::ReadOptions& read, bool all_stacks, Deadline deadline) {
+  attach::Target& target = attachment->target();
+  FactsRead facts;
+  facts.stacks.resize(target.threads.size());
+  facts.runtime = pyframes::read_python(*runtime, read, target);
+  walk_native(facts, all_stacks, deadline);
+  return facts;
 }
 
 OpenedTarget::OpenedTarget(pid_t pid) : kept_(std::make_unique<Kept>(pid)) {}
@@ -205,9 +223,23 @@ attach::Result<Capture> OpenedTarget::look(const Options& options, Deadline dead
   rehearsal.reset();
   kept_->looked = true;
 
+  FactsRead facts;
+  if (options.sandbox) {
+    const attach::Result<std::string> bytes = attach::read_apart(
+        target, deadline + reader_grace,
+        [&](attach::Target&) { return pack(kept_->read_on(read, options.native, deadline)); });
+    if (!bytes) return bytes.error();
+    attach::Result<FactsRead> unpacked = unpack(*bytes, target.threads.size());
+    if (!unpacked) return std::move(unpacked).error();
+    facts = *std::move(unpacked);
+  } else {
+    facts = kept_->read_on(read, options.native, deadline);
+  }
+
   Capture result;
+  result.deadline_passed = facts.deadline_passed;
   report::Snapshot& snapshot = result.snapshot;
-  snapshot.runtime = pyframes::read_python(*runtime, read, target);
+  snapshot.runtime = std::move(facts.runtime);
   snapshot.process = target.process;
   if (options.redact) snapshot.process.command = pyframes::redact_command(target.process.command);
   snapshot.captured_at = stop->captured_at;
@@ -217,10 +249,12 @@ attach::Result<Capture> OpenedTarget::look(const Options& options, Deadline dead
   for (const attach::Disturbance& call : stop->disturbed) {
     snapshot.disturbed.push_back({call.tid, call.syscall, call.effect});
   }
-  for (const attach::ThreadState& thread : target.threads) {
-    snapshot.threads.push_back({.os = thread, .native = {}});
+  snapshot.threads.reserve(target.threads.size());
+  for (std::size_t i = 0; i < target.threads.size(); ++i) {
+    WalkedStack& stack = facts.stacks[i];
+    snapshot.threads.push_back(
+        {.os = target.threads[i], .native = std::move(stack.native), .native_walked = stack.walked});
   }
-  kept_->walk_native(snapshot, options.native, result.deadline_passed, deadline);
   return result;
 }
 

@@ -19,7 +19,6 @@ constexpr std::string_view kFooter =
     "  69 a CPython that can't be read, 70 a fault in pythreads, 74 output failed,\n"
     "  75 deadline passed, 77 not permitted\n"
     "Examples: pythreads dump 4711      pythreads COMMAND --help      man pythreads";
-constexpr std::string_view kCommandFooter = "Exit codes, examples: man pythreads";
 constexpr std::string_view kCheckFooter =
     "Exit codes: 0 OK, 1 warning, 2 critical (a deadlock), 3 unknown; man pythreads";
 
@@ -74,7 +73,9 @@ class Usage : public CLI::Formatter {
   std::string make_usage(const CLI::App* app, std::string name) const override {
     if (app->get_parent() == nullptr) return "Usage: pythreads COMMAND [OPTIONS] ...\n";
     const bool is_show = app->get_name() == "show";
-    return "Usage: pythreads " + std::move(name) + " [OPTIONS] " + (is_show ? "FILE...\n" : "PID...\n");
+    // In its line: there are as many options as a screen has lines.
+    const char* where = app->get_footer().empty() ? "   Exit codes, examples: man pythreads\n" : "\n";
+    return "Usage: pythreads " + std::move(name) + " [OPTIONS] " + (is_show ? "FILE..." : "PID...") + where;
   }
   std::string make_option_name(const CLI::Option* option, bool is_positional) const override {
     std::string name = CLI::Formatter::make_option_name(option, is_positional);
@@ -122,7 +123,7 @@ class CommandLine {
   // What the parser fills in as words.
   std::string format_ = "text", color_ = "auto", pause_budget_ = "250ms", deadline_ = "10s", interval_ = "1s",
               fail_on_ = "unknown";
-  bool json_ = false, no_redact_ = false, no_stop_ = false;
+  bool json_ = false, no_redact_ = false, no_stop_ = false, no_sandbox_ = false;
 };
 
 CommandLine::CommandLine()
@@ -163,10 +164,7 @@ CommandLine::CommandLine()
   show_->add_flag("--graph", options_.graph, "Who waits for whom, and nothing else");
 
   app_.footer(std::string(kFooter));
-  for (CLI::App* command : {dump_, graph_, check_, show_}) {
-    command->group("Commands");
-    command->footer(std::string(kCommandFooter));
-  }
+  for (CLI::App* command : {dump_, graph_, check_, show_}) command->group("Commands");
   check_->footer(std::string(kCheckFooter));
 }
 
@@ -216,6 +214,7 @@ void CommandLine::add_looking(CLI::App& command) {
   command.add_option("--deadline", deadline_, "End a look by then, with gaps, exit 75 (10s)")
       ->check(is_duration())
       ->type_name("DURATION");
+  command.add_flag("--no-sandbox", no_sandbox_, "Decode in this process, not one without rights");
 }
 
 // Options of looking more than once.
@@ -311,6 +310,7 @@ Options CommandLine::options(int argc, const char* const* argv) const {
                                             : FailOn::unknown;
   options.redact = !no_redact_;
   options.stop = !no_stop_;
+  options.sandbox = !no_sandbox_;
   options.pause_budget = parse_duration(pause_budget_).value_or(options.pause_budget);
   options.deadline = parse_duration(deadline_).value_or(options.deadline);
   options.interval = parse_duration(interval_).value_or(options.interval);

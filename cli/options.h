@@ -33,6 +33,7 @@ struct Options {
   bool only_blocked = false;
   bool redact = true;
   bool stop = true;
+  bool sandbox = true;  // what is read after the stop is read in a process of its own (attach/read_apart.h)
   FailOn fail_on = FailOn::unknown;  // check
   ColorMode color = ColorMode::automatic;
   std::size_t samples = 1;  // dump, graph: so many looks, `interval` from begin to begin

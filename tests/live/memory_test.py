@@ -123,7 +123,8 @@ class Memory(unittest.TestCase):
         # Enough to begin with, and too little for all.
         self.cgroup.leave_headroom(least + (most - least) // 4)
         done = program.run("dump", self.target.pid, *options, preexec_fn=self.cgroup.enter)
-        self.assertEqual(done.returncode, -9, done.stderr)
+        # One of its two processes: the one that attached, or the one that decodes, which the other one tells of.
+        self.assertTrue(done.returncode == -9 or (done.returncode == 70 and b"SIGKILL" in done.stderr), done)
         self.assertEqual(self.answer(), b"here\n")
 
     def test_without_that_it_would_have_been_the_target(self):
