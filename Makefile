@@ -1,6 +1,6 @@
 # A thin front to the CMake presets (CMakePresets.json). `make help` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help build cross-aarch64 static static-aarch64 deb rpm image wheel formula packages demo test test-aarch64 \
+.PHONY: help build cross-aarch64 static static-aarch64 deb rpm image wheel formula packages demo pictures test test-aarch64 \
   test-all test-packages table soak soak-truth fuzz bench install format clean
 
 JOBS ?= $(shell nproc)
@@ -52,6 +52,10 @@ packages: deb rpm image wheel formula ## All of them, for this machine's archite
 
 demo: build ## A hung service, and what pythreads says of it
 	@docs/demo/run $(RELEASE)
+
+pictures: build ## README.md's dump of the demo and the picture of its graph, anew
+	@packaging/install-dependencies pictures
+	@docs/demo/pictures $(RELEASE)
 
 test: ## All tests that fit 20 minutes on two cores, from a clean clone
 	@packaging/install-dependencies build test
