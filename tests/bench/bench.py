@@ -5,7 +5,7 @@
 
 Measures in turns, so that what disturbs the machine disturbs all alike (cells.py), and writes benchmark.md, .json and
 .svg. --short is for correctness alone: few sizes and rounds, and no time is judged. --only takes one part or several
-of: calls, agent, requests, cold, unstopped, locks, sizes. --check: exit 1 if a promise (promises.py) is not kept.
+of: calls, agent, requests, cold, unstopped, samples, locks, sizes. --check: exit 1 if a promise (promises.py) is not kept.
 Ctrl-C ends it with what it has; the page names what is missing.
 """
 
@@ -26,6 +26,7 @@ import plan  # noqa: E402
 import plot  # noqa: E402
 import promises  # noqa: E402
 import rivals  # noqa: E402
+import samples  # noqa: E402
 import service  # noqa: E402
 import system_calls  # noqa: E402
 import table  # noqa: E402
@@ -33,7 +34,7 @@ import targets  # noqa: E402
 import unstopped  # noqa: E402
 
 # The long one last: what is measured is written as it comes.
-PARTS = ("calls", "agent", "requests", "cold", "unstopped", "locks", "sizes")
+PARTS = ("calls", "agent", "requests", "cold", "unstopped", "samples", "locks", "sizes")
 
 
 def parsed_arguments():
@@ -193,6 +194,9 @@ class Bench:
     def unstopped(self):
         looks, threads = (2, 50) if self.arguments.short else (10, 200)
         self.alone("unstopped", unstopped.measure, looks, threads)
+
+    def samples(self):
+        self.alone("samples", samples.measure, self.rounds, *([(1, 10)] if self.arguments.short else []))
 
     def locks(self):
         self.alone("locks", lock_reading.measure, self.rounds if self.arguments.short else 31)

@@ -68,6 +68,9 @@ class Short(unittest.TestCase):
 
     def test_service_and_no_stop(self):
         self.assertEqual(self.results["agent"]["threads"], 200)
+        self.assertEqual([each["threads"] for each in self.results["samples"]], [1, 10])
+        for each in self.results["samples"]:
+            self.assertGreater(each["first_cpu_ms"], 0)
         self.assertGreater(self.results["requests"]["during"], 0)
         self.assertEqual(self.results["requests"]["failed"], 0)
         self.assertGreater(self.results["cold"]["files_dropped"], 3)

@@ -54,6 +54,9 @@ def of_parts(results):
         yield Promise("requests that failed", where, requests["failed"], 0)
     if cold:
         yield Promise("a cold run, times a warm one", cold["interpreter"], cold["ratio"], 3)
+    for each in results.get("samples") or []:
+        where = f"{each['interpreter']}, {each['threads']} threads"
+        yield Promise("a further sample, share of the first", where, each["share"], 0.1)
     if unstopped:
         where = f"{unstopped['interpreter']}, {unstopped['threads']} threads"
         read = unstopped["unstopped"]

@@ -122,6 +122,11 @@ def parts(results):
             f" say that they could not be read; stopped"
             f" {held['agree_percent']:.2f} % of {held['frames']:,}."
         )
+    for each in results.get("samples") or []:
+        yield (
+            f"- **A further sample** of {each['threads']:,} threads (`--samples`): {ms(each['cpu_ms'])} ms of processor time,"
+            f" the first {ms(each['first_cpu_ms'])} ms: {each['share']:.2f} times."
+        )
     for each in results.get("locks") or []:
         yield (
             f"- **Reading locks**, 100 threads 20 deep, `{each['way']}`: held {ms(each['without_ms'])} ms without,"
