@@ -76,6 +76,10 @@ class NeedsNativeStack {
   std::unordered_set<pid_t> holders_, explained_;
 };
 
+unwinder::Detail detail_of(bool all_stacks) {
+  return all_stacks ? unwinder::Detail::names_and_lines : unwinder::Detail::names;
+}
+
 // What of the modules an unwinder was made from: the same at another look, it is still right.
 bool same_modules(const std::vector<attach::Module>& a, const std::vector<attach::Module>& b) {
   return std::equal(
@@ -110,12 +114,12 @@ struct OpenedTarget::Kept {
   std::optional<unwinder::Unwinder> unwinder;
   std::vector<attach::Module> unwinder_modules;
   std::vector<attach::Range> unwinder_code;
-  const attach::TargetFiles* unwinder_files = nullptr;
 
   attach::Result<void> open_or_refresh(Deadline deadline);
   unwinder::Unwinder& current_unwinder(attach::Target& target);
   void walk_native(FactsRead& facts, bool all, Deadline deadline);
   FactsRead read_on(const pyframes::ReadOptions& read, bool all_stacks, Deadline deadline);
+  void keep_names(const FactsRead& facts, bool all_stacks);
 };
 
 attach::Result<void> OpenedTarget::Kept::open_or_refresh(Deadline deadline) {
@@ -139,13 +143,12 @@ attach::Result<void> OpenedTarget::Kept::open_or_refresh(Deadline deadline) {
 // Its names and rows are of addresses: of the same modules, and the same code outside of them.
 unwinder::Unwinder& OpenedTarget::Kept::current_unwinder(attach::Target& target) {
   std::vector<attach::Range> code = executable_ranges(target.mappings);
-  if (!unwinder || code != unwinder_code || unwinder_files != target.files.get() ||
-      !same_modules(unwinder_modules, target.modules)) {
+  if (!unwinder || code != unwinder_code || !same_modules(unwinder_modules, target.modules)) {
     unwinder.emplace(target.modules, *target.files, target.mappings);
-    unwinder_files = target.files.get();
     unwinder_modules = target.modules;
     unwinder_code = std::move(code);
   }
+  unwinder->use_files(*target.files);
   return *unwinder;
 }
 
@@ -174,7 +177,16 @@ void OpenedTarget::Kept::walk_native(FactsRead& facts, bool all, Deadline deadli
     walked.push_back(&stack.native);
     if (!all) --left;
   }
-  walker.symbolize(walked, all ? unwinder::Detail::names_and_lines : unwinder::Detail::names);
+  walker.symbolize(walked, detail_of(all));
+}
+
+// What a process of its own has found out goes with it; the next one begins with what it told.
+void OpenedTarget::Kept::keep_names(const FactsRead& facts, bool all_stacks) {
+  std::vector<const unwinder::NativeStack*> walked;
+  for (const WalkedStack& stack : facts.stacks) {
+    if (stack.walked) walked.push_back(&stack.native);
+  }
+  if (!walked.empty()) current_unwinder(attachment->target()).learn(walked, detail_of(all_stacks));
 }
 
 // All that is read after the release, and decoded.
@@ -232,6 +244,7 @@ attach::Result<Capture> OpenedTarget::look(const Options& options, Deadline dead
     attach::Result<FactsRead> unpacked = unpack(*bytes, target.threads.size());
     if (!unpacked) return std::move(unpacked).error();
     facts = *std::move(unpacked);
+    if (options.samples > 1) kept_->keep_names(facts, options.native);
   } else {
     facts = kept_->read_on(read, options.native, deadline);
   }

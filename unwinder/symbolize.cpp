@@ -14,11 +14,14 @@ namespace {
 using attach::Address;
 using attach::Result;
 
-// The address to look up for frame `index`.
-Address lookup_address(const NativeStack& stack, std::size_t index) {
-  const NativeFrame& frame = stack.frames[index];
-  const bool is_exact = index == 0 || frame.signal_trampoline || stack.frames[index - 1].signal_trampoline;
+// The address to look up for a frame; `inner`: the next inner one that is no inlined call, null for none.
+Address lookup_address(const NativeFrame& frame, const NativeFrame* inner) {
+  const bool is_exact = inner == nullptr || frame.signal_trampoline || inner->signal_trampoline;
   return is_exact ? frame.pc : frame.pc - 1;
+}
+
+Address lookup_address(const NativeStack& stack, std::size_t index) {
+  return lookup_address(stack.frames[index], index == 0 ? nullptr : &stack.frames[index - 1]);
 }
 
 // The vdso's image was read while walking; there is nothing else to ask the target for.
@@ -67,6 +70,25 @@ void Symbolizer::symbolize(std::span<NativeStack* const> stacks, bool with_lines
     if (!both.places.empty()) look_up_lines(*module, both.places);
   }
   for (NativeStack* stack : stacks) fill(*stack);
+}
+
+void Symbolizer::learn(const NativeStack& stack, bool with_lines) {
+  std::vector<InlinedCall> inlined;
+  const NativeFrame* inner = nullptr;
+  for (const NativeFrame& frame : stack.frames) {
+    if (frame.inlined) {
+      inlined.push_back({frame.function, frame.file, frame.line});
+      continue;
+    }
+    Name& name = names_[lookup_address(frame, inner).value];
+    name.function = frame.function;
+    name.value = frame.pc.value - frame.symbol_offset;
+    name.lines_looked_up = name.lines_looked_up || with_lines;
+    name.file = frame.file;
+    name.line = frame.line;
+    name.inlined = std::exchange(inlined, {});
+    inner = &frame;
+  }
 }
 
 void Symbolizer::look_up(LoadedModule& module, std::vector<WantedSymbol>& wanted) {

@@ -26,6 +26,10 @@ class Symbolizer {
 
   void symbolize(std::span<NativeStack* const> stacks, bool with_lines);
 
+  // `stack` was symbolized elsewhere.
+  void learn(const NativeStack& stack, bool with_lines);
+  void use_files(attach::TargetFiles& files) { files_ = &files; }
+
  private:
   struct Name {
     attach::SharedText function;

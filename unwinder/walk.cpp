@@ -175,6 +175,15 @@ void Unwinder::symbolize(std::span<NativeStack* const> stacks, Detail detail) {
   state_->symbolizer.symbolize(stacks, detail == Detail::names_and_lines);
 }
 
+void Unwinder::learn(std::span<const NativeStack* const> stacks, Detail detail) {
+  for (const NativeStack* stack : stacks) state_->symbolizer.learn(*stack, detail == Detail::names_and_lines);
+}
+
+void Unwinder::use_files(attach::TargetFiles& files) {
+  state_->files = &files;
+  state_->symbolizer.use_files(files);
+}
+
 void Unwinder::symbolize(NativeStack& stack, Detail detail) {
   NativeStack* const one = &stack;
   symbolize(std::span(&one, 1), detail);

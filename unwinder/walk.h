@@ -53,6 +53,13 @@ class Unwinder {
   void symbolize(std::span<NativeStack* const> stacks, Detail detail = Detail::names_and_lines);
   void symbolize(NativeStack& stack, Detail detail = Detail::names_and_lines);
 
+  // Takes names and lines over from stacks that an unwinder of the same modules has symbolized, in another
+  // process: what is known need not be looked up again.
+  void learn(std::span<const NativeStack* const> stacks, Detail detail);
+
+  // From now on files are asked for there. Those that are open stay so.
+  void use_files(attach::TargetFiles& files);
+
  private:
   struct State;
   std::unique_ptr<State> state_;

@@ -107,6 +107,20 @@ class Samples(unittest.TestCase):
         if not self.interpreter["free_threaded"]:  # there what was freed is used again much later
             self.assertGreater(made["reused"], made["count"] / 4, "no memory was used again: this shows nothing")
 
+    def test_native_frames_keep_their_names(self):
+        def native_frames(document):
+            (thread,) = json.loads(document)["processes"][0]["threads"]
+            return [frame for frame in thread["frames"] if frame["kind"] == "native"]
+
+        with Changing(self.interpreter) as target:
+            for options in ([], ["--no-sandbox"]):
+                once = program.run("dump", target.pid, "--json", "--native", *options)
+                thrice = program.run("dump", target.pid, "--json", "--native", *options, "--samples", 3, "--interval", "0s")
+                self.assertEqual((once.returncode, thrice.returncode), (0, 0), once.stderr + thrice.stderr)
+                frames = native_frames(once.stdout)
+                self.assertTrue(any(frame["function"] for frame in frames), frames)
+                self.assertEqual(native_frames(thrice.stdout), frames)
+
     def test_a_library_that_was_loaded_meanwhile(self):
         with tempfile.TemporaryDirectory(dir="/tmp") as folder, Changing(self.interpreter) as target:
             source, library = pathlib.Path(folder, "wait.c"), pathlib.Path(folder, "libwait.so")

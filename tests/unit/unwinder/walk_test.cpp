@@ -13,6 +13,7 @@
 #include <fstream>
 #include <string>
 #include <thread>
+#include <tuple>
 
 #include "attach/attachment.h"
 
@@ -293,6 +294,42 @@ TEST(Walk, AskedTwiceItSaysTheSame) {
   EXPECT_EQ(with_lines.size(), without_lines.size() + 2);
   unwinder.symbolize(stack, Detail::names_and_lines);
   EXPECT_EQ(names(stack), with_lines);
+}
+
+// Names, lines, inlined calls and what a signal interrupted, without a look into any file.
+TEST(Walk, WhatWasLearnedNeedNotBeLookedUp) {
+  for (const char* mode : {"inlined", "signal_stack"}) {
+    const Child child({target_path("stack_target"), mode});
+    auto attachment = attach::Attachment::prepare(child.pid());
+    ASSERT_TRUE(attachment.ok());
+    ASSERT_TRUE(attachment->hold({}, [](attach::Target&) {}).ok());
+    attach::Target& target = attachment->target();
+    Unwinder elsewhere(target.modules, *target.files, target.mappings);
+    const NativeStack walked =
+        elsewhere.walk(*target.threads.at(0).registers, *target.memory, *target.lasting);
+    NativeStack told = walked;
+    elsewhere.symbolize(told, Detail::names_and_lines);
+
+    OtherFiles nothing;
+    nothing.instead_of_each = "/dev/null";
+    nothing.files = target.files.get();
+    Unwinder unwinder(target.modules, nothing, target.mappings);
+    NativeStack unknown = walked;
+    unwinder.symbolize(unknown, Detail::names_and_lines);
+    EXPECT_NE(names(unknown), names(told));
+    Unwinder taught(target.modules, nothing, target.mappings);
+    const NativeStack* const one = &told;
+    taught.learn(std::span(&one, 1), Detail::names_and_lines);
+    NativeStack stack = walked;
+    taught.symbolize(stack, Detail::names_and_lines);
+    ASSERT_EQ(names(stack), names(told)) << mode;
+    for (std::size_t i = 0; i < stack.frames.size(); ++i) {
+      const NativeFrame& a = stack.frames[i];
+      const NativeFrame& b = told.frames[i];
+      EXPECT_EQ(std::tuple(a.pc, a.module_offset, a.symbol_offset, a.file.str(), a.line, a.inlined),
+                std::tuple(b.pc, b.module_offset, b.symbol_offset, b.file.str(), b.line, b.inlined));
+    }
+  }
 }
 
 TEST(Walk, ThroughASignalHandler) {
