@@ -165,6 +165,17 @@ PtraceFacts read_ptrace_facts(const ProcDir& folder, pid_t pid) {
   return facts;
 }
 
+PtraceFacts read_own_ptrace_facts() {
+  PtraceFacts facts;
+  read_ourselves(facts);
+  facts.ptrace_works = try_ptrace();
+  return facts;
+}
+
+bool PtraceFacts::may_trace_all() const {
+  return has(our_capabilities, CAP_SYS_PTRACE);
+}
+
 Error explain_ptrace_failure(const PtraceFacts& facts, pid_t pid, int error_number) {
   std::string process = "process " + std::to_string(pid);
   std::string refused = std::generic_category().message(error_number);

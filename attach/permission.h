@@ -39,10 +39,15 @@ struct PtraceFacts {
   bool we_are_filtered = false;      // Seccomp: 2
   std::string security_label;        // AppArmor's or SELinux's name for us; empty: unconfined or none
   std::optional<bool> ptrace_works;  // PTRACE_SEIZE on a child of our own; none: not tried
+
+  bool may_trace_all() const;  // CAP_SYS_PTRACE
 };
 
 // Reads them. Forks a child to try ptrace on where nothing else explains the failure.
 PtraceFacts read_ptrace_facts(const ProcDir& folder, pid_t pid);
+
+// What of it is ours, whatever the process: user, capabilities, Yama, and whether ptrace works at all.
+PtraceFacts read_own_ptrace_facts();
 
 // Pure: the table of reasons.
 Error explain_ptrace_failure(const PtraceFacts& facts, pid_t pid, int error_number);

@@ -9,6 +9,7 @@ namespace pythreads::cli {
 ExitCode run_dump(const Options& options);  // and graph, which is the same look shown in another way
 ExitCode run_check(const Options& options);
 ExitCode run_show(const Options& options);
+ExitCode run_doctor(const Options& options);  // whether attaching would work, and what stands in its way
 
 // What `main` does with a command line that can't be run, or needs no running.
 ExitCode end_early(const EarlyEnd& end);

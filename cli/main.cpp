@@ -67,6 +67,8 @@ int main(int argc, char** argv) {
       return static_cast<int>(pythreads::cli::run_check(options));
     case Command::show:
       return static_cast<int>(pythreads::cli::run_show(options));
+    case Command::doctor:
+      return static_cast<int>(pythreads::cli::run_doctor(options));
   }
   return static_cast<int>(pythreads::cli::ExitCode::internal);
 }

@@ -72,10 +72,12 @@ class Usage : public CLI::Formatter {
  public:
   std::string make_usage(const CLI::App* app, std::string name) const override {
     if (app->get_parent() == nullptr) return "Usage: pythreads COMMAND [OPTIONS] ...\n";
-    const bool is_show = app->get_name() == "show";
+    const char* operands = app->get_name() == "show"     ? "FILE..."
+                           : app->get_name() == "doctor" ? "[PID]"
+                                                         : "PID...";
     // In its line: there are as many options as a screen has lines.
     const char* where = app->get_footer().empty() ? "   Exit codes, examples: man pythreads\n" : "\n";
-    return "Usage: pythreads " + std::move(name) + " [OPTIONS] " + (is_show ? "FILE..." : "PID...") + where;
+    return "Usage: pythreads " + std::move(name) + " [OPTIONS] " + operands + where;
   }
   std::string make_option_name(const CLI::Option* option, bool is_positional) const override {
     std::string name = CLI::Formatter::make_option_name(option, is_positional);
@@ -117,7 +119,7 @@ class CommandLine {
   std::vector<KnownOption> known_options(const CLI::App& app) const;
 
   CLI::App app_;
-  CLI::App *dump_, *graph_, *check_, *show_;
+  CLI::App *dump_, *graph_, *check_, *show_, *doctor_;
   std::map<const CLI::Option*, std::vector<std::string>> fixed_words_;
   Options options_;
   // What the parser fills in as words.
@@ -163,8 +165,14 @@ CommandLine::CommandLine()
   add_rendering(*show_);
   show_->add_flag("--graph", options_.graph, "Who waits for whom, and nothing else");
 
+  doctor_ = app_.add_subcommand("doctor", "Tell whether attaching works, and why it does not");
+  doctor_->add_option("PID", options_.pids, "A process id")
+      ->expected(0, 1)
+      ->check(is_pid())
+      ->type_name("PID");
+
   app_.footer(std::string(kFooter));
-  for (CLI::App* command : {dump_, graph_, check_, show_}) command->group("Commands");
+  for (CLI::App* command : {dump_, graph_, check_, show_, doctor_}) command->group("Commands");
   check_->footer(std::string(kCheckFooter));
 }
 
@@ -256,7 +264,7 @@ std::vector<KnownOption> CommandLine::known_options(const CLI::App& app) const {
 
 KnownCommands CommandLine::known() const {
   KnownCommands known{{}, known_options(app_)};
-  for (const CLI::App* command : {dump_, graph_, check_, show_}) {
+  for (const CLI::App* command : {dump_, graph_, check_, show_, doctor_}) {
     KnownCommand& each = known.commands.emplace_back();
     each.name = command->get_name();
     each.description = command->get_description();
@@ -293,10 +301,11 @@ bool asks_for_json(int argc, const char* const* argv) {
 
 Options CommandLine::options(int argc, const char* const* argv) const {
   Options options = options_;
-  options.command = show_->parsed()    ? Command::show
-                    : check_->parsed() ? Command::check
-                    : graph_->parsed() ? Command::graph
-                                       : Command::dump;
+  options.command = show_->parsed()     ? Command::show
+                    : check_->parsed()  ? Command::check
+                    : graph_->parsed()  ? Command::graph
+                    : doctor_->parsed() ? Command::doctor
+                                        : Command::dump;
   options.format = json_ || format_ == "json" ? Format::json
                    : format_ == "ndjson"      ? Format::ndjson
                    : format_ == "dot"         ? Format::dot

@@ -14,7 +14,7 @@
 
 namespace pythreads::cli {
 
-enum class Command { dump, graph, check, show };
+enum class Command { dump, graph, check, show, doctor };
 enum class Format { text, json, ndjson, dot, mermaid };
 enum class ColorMode { automatic, always, never };
 

@@ -101,7 +101,7 @@ def without_times(value):
         return {
             key: without_times(each)
             for key, each in value.items()
-            if not key.endswith("_ms") and key not in ("captured_at", "options", "pause_seconds")
+            if not key.endswith("_ms") and key not in ("captured_at", "started_at", "options")
         }
     return [without_times(each) for each in value] if isinstance(value, list) else value
 

@@ -47,10 +47,11 @@ def by_completion(executable, commands):
     surface = {}
     for command in commands:
         options = surface[command] = {}
-        for line in run(executable, "__complete", command, "--").stdout.splitlines():
-            name = line.split("\t")[0]
+        lines = run(executable, "__complete", command, "--").stdout.splitlines()
+        names = [line.split("\t")[0] for line in lines]
+        for name in names:
             is_value = "--json\t" not in run(executable, "__complete", command, name, "--json").stdout
-            is_value = is_value and name != "--json"
+            is_value = is_value and name != "--json" and "--json" in names  # without it there is nothing to tell by
             words = run(executable, "__complete", command, name, "").stdout.split() if is_value else ()
             options[name] = (is_value or None, frozenset(words) - {":files"})
     return surface

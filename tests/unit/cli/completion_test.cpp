@@ -29,7 +29,7 @@ bool offers(const Completion& completion, const std::string& word) {
 using Words = std::vector<std::string>;
 
 TEST(Completion, CommandsComeFirst) {
-  EXPECT_EQ(words_of(completed({""})), (Words{"dump", "graph", "check", "show"}));
+  EXPECT_EQ(words_of(completed({""})), (Words{"dump", "graph", "check", "show", "doctor"}));
   EXPECT_EQ(words_of(completed({"sh"})), (Words{"show"}));
   EXPECT_FALSE(completed({""}).suggestions.front().description.empty());
   EXPECT_EQ(words_of(completed({"--v"})), (Words{"--version"}));

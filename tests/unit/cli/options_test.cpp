@@ -73,6 +73,14 @@ TEST(Options, GraphAndCheckLookAsDumpDoes) {
   EXPECT_TRUE(parsed({"show", "--graph", "a.json"}).graph);
 }
 
+TEST(Options, DoctorTakesOneProcessOrNone) {
+  EXPECT_EQ(parsed({"doctor"}).command, Command::doctor);
+  EXPECT_TRUE(parsed({"doctor"}).pids.empty());
+  EXPECT_EQ(parsed({"doctor", "12"}).pids, std::vector<pid_t>{12});
+  EXPECT_EQ(refused({"doctor", "12", "13"}).code, ExitCode::wrong_usage);
+  EXPECT_EQ(refused({"doctor", "x"}).code, ExitCode::wrong_usage);
+}
+
 TEST(Options, WrongUsageOfCheckIsUnknown) {
   EXPECT_EQ(refused({"check"}).code, ExitCode::check_unknown);
   EXPECT_EQ(refused({"check", "--format", "dot", "7"}).code, ExitCode::check_unknown);
@@ -98,8 +106,12 @@ TEST(Options, WrongUsageKnowsWhetherJsonWasAskedFor) {
 }
 
 TEST(Options, HelpFitsAScreen) {
-  for (const auto& words : std::vector<std::vector<const char*>>{
-           {"--help"}, {"dump", "--help"}, {"graph", "--help"}, {"check", "--help"}, {"show", "--help"}}) {
+  for (const auto& words : std::vector<std::vector<const char*>>{{"--help"},
+                                                                 {"dump", "--help"},
+                                                                 {"graph", "--help"},
+                                                                 {"check", "--help"},
+                                                                 {"show", "--help"},
+                                                                 {"doctor", "--help"}}) {
     const EarlyEnd help = refused(words);
     EXPECT_EQ(help.code, ExitCode::done);
     EXPECT_LE(std::count(help.text.begin(), help.text.end(), '\n'), 23) << help.text;  // 24, and the prompt
