@@ -76,7 +76,8 @@ class Run:
 
     def __init__(self, *arguments):
         command = [program.executable(), *map(str, arguments)]
-        environment = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}
+        # A sanitizer would tell of a crash, and end by itself.
+        environment = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0:handle_segv=0"}
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
         deadline = time.monotonic() + 60
         while True:
