@@ -1,12 +1,13 @@
 # A thin front to the CMake presets (CMakePresets.json). `make help` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help build cross-aarch64 static static-aarch64 deb rpm image wheel formula packages demo pictures test test-aarch64 \
+.PHONY: help build quick cross-aarch64 static static-aarch64 deb rpm image wheel formula packages demo pictures test test-aarch64 \
   test-all test-packages table soak soak-truth fuzz bench install format clean
 
 JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
 LOOKS ?= 100000
 RELEASE := build/release/pythreads
+QUICK := build/quick/pythreads
 # Where the packages are laid: known only to who gives them away.
 RELEASES ?= https://pythreads.invalid/releases
 
@@ -50,8 +51,14 @@ formula: static ## For Homebrew on Linux, of the static packages: build/packages
 
 packages: deb rpm image wheel formula ## All of them, for this machine's architecture
 
-demo: build ## A hung service, and what pythreads says of it
-	@docs/demo/run $(RELEASE)
+quick: ## The executable, little optimised and soon there: build/quick/pythreads
+	@packaging/install-dependencies build
+	@cmake --preset quick >build.log 2>&1 || { cat build.log; rm -f build.log; exit 1; }; rm -f build.log
+	@cmake --build --preset quick -j $(JOBS) --target pythreads
+
+# Nobody waits for link-time optimisation to see it once.
+demo: $(if $(wildcard $(RELEASE)),build,quick) ## A hung service, and what pythreads says of it
+	@docs/demo/run $(if $(wildcard $(RELEASE)),$(RELEASE),$(QUICK))
 
 pictures: build ## README.md's dump of the demo and the picture of its graph, anew
 	@packaging/install-dependencies pictures

@@ -95,6 +95,8 @@ class Trees(unittest.TestCase):
             laid = {name for name in files(pathlib.Path(clean, "usr")) if not name.startswith("lib/sysimage")}
         self.assertEqual(self.static(), laid)
         self.assertTrue({f"/usr/{name}" for name in laid} <= set(names))
+        folders = [name for name in names if name.removeprefix("/usr/") not in laid]
+        self.assertEqual([], [name for name in folders if not name.endswith("pythreads") and "/pythreads/" not in name])
 
     def test_tar(self):
         with tarfile.open(one(f"pythreads-*-linux-{MACHINE}.tar.xz")) as tar:
