@@ -110,7 +110,7 @@ std::optional<MemoryRoom> find_memory_room(const std::string& root) {
 }
 
 std::uint64_t estimate_memory(std::size_t threads) {
-  return 12 * mib + threads * (128 * 1024);
+  return 12 * mib + threads * (192 * 1024);
 }
 
 }  // namespace pythreads::attach

@@ -91,7 +91,7 @@ class Doctor(unittest.TestCase):
                 cgroup.limit.write_text(str(60 << 20))
                 done = program.run("doctor", crowd.pid, preexec_fn=cgroup.enter)
                 self.assertEqual(done.returncode, 0, done.stdout)
-                self.assertRegex(lines_of(done)["memory"], r"^WARNING: \d+ MiB of 60 MiB are left in /.*a look at 1001 threads takes up to 137 MiB")
+                self.assertRegex(lines_of(done)["memory"], r"^WARNING: \d+ MiB of 60 MiB are left in /.*a look at 1001 threads takes up to 199 MiB")
             finally:
                 crowd.kill()
 
