@@ -7,13 +7,25 @@ import os
 import re
 import shlex
 import subprocess
+import tempfile
 
 ENVIRONMENT = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}
 NOBODY = str(2**31 - 2)  # a pid and a file that are none
 
 
+ELSEWHERE = tempfile.TemporaryDirectory()  # an option that takes a file writes one
+
+
 def run(executable, *words):
-    return subprocess.run([executable, *words], capture_output=True, text=True, check=False, timeout=120, env=ENVIRONMENT)
+    return subprocess.run(
+        [os.path.abspath(executable), *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env=ENVIRONMENT,
+        cwd=ELSEWHERE.name,
+    )
 
 
 def by_parser(executable, commands, names):

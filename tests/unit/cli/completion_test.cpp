@@ -73,7 +73,8 @@ TEST(Completion, ValuesOfFixedLists) {
 }
 
 TEST(Completion, BashCutsWordsAtTheEqualsSign) {
-  EXPECT_EQ(words_of(completed({"dump", "--format", "="})), (Words{"text", "json", "ndjson", "dot", "mermaid"}));
+  EXPECT_EQ(words_of(completed({"dump", "--format", "="})),
+            (Words{"text", "json", "ndjson", "dot", "mermaid"}));
   EXPECT_EQ(words_of(completed({"dump", "--format", "=", "m"})), (Words{"mermaid"}));
 }
 
