@@ -1,7 +1,7 @@
 # A thin front to the CMake presets (CMakePresets.json). `make help` lists what there is.
 .DEFAULT_GOAL := help
 .PHONY: help build quick cross-aarch64 static static-aarch64 deb rpm image wheel formula packages demo pictures test test-aarch64 \
-  test-all test-packages table soak soak-truth fuzz bench install format clean
+  test-all test-threads test-packages table soak soak-truth fuzz bench install format clean
 
 JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
@@ -91,6 +91,10 @@ soak: build ## 1,000 dumps in a row of a program that checks itself
 soak-truth: build ## LOOKS (100,000) at healthy programs on every interpreter: not one is called a deadlock; at dead ones: each is
 	@packaging/install-dependencies test
 	@/usr/bin/python3 -B tests/soak/truth.py --pythreads $(RELEASE) --looks $(LOOKS)
+
+test-threads: ## What has threads of its own, under ThreadSanitizer
+	@packaging/install-dependencies build test
+	@tests/run threads
 
 fuzz: ## Each parser fuzzed for FUZZ_SECONDS (60), coverage-guided; FUZZ_DRIVERS names some of them
 	@packaging/install-dependencies build test fuzz

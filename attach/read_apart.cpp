@@ -70,15 +70,6 @@ void send_packet(int socket, Packet kind, std::string_view bytes) {
   ::_exit(0);
 }
 
-// One that has sent all and is ending: to wait for its end would take as long as a third of its work.
-pid_t ending_reader = 0;
-
-void reap_ending_reader() {
-  while (ending_reader != 0 && ::waitpid(ending_reader, nullptr, 0) < 0 && errno == EINTR) {
-  }
-  ending_reader = 0;
-}
-
 // The reader as its maker has it. With this it is gone.
 class Reader {
  public:
@@ -100,7 +91,8 @@ class Reader {
     return status_;
   }
 
-  void let_end() { ending_reader = std::exchange(pid_, 0); }
+  // It is left to somebody else to wait for.
+  pid_t let_end() { return std::exchange(pid_, 0); }
 
   // The same of one whose socket is closed, which is the last that it does or that is done to it.
   int end_by_itself(std::chrono::steady_clock::time_point deadline) {
@@ -152,10 +144,16 @@ Error failed(pid_t target, const std::string& why) {
 
 }  // namespace
 
-Result<std::string> read_apart(Target& target, std::chrono::steady_clock::time_point deadline,
-                               const std::function<std::string(Target&)>& read) {
+ReadingApart::~ReadingApart() {
+  if (ending_ != 0) ::waitpid(ending_, nullptr, WNOHANG);
+}
+
+Result<std::string> ReadingApart::read(Target& target, std::chrono::steady_clock::time_point deadline,
+                                       const std::function<std::string(Target&)>& read) {
   const pid_t number = target.process.pid;
-  reap_ending_reader();
+  while (ending_ != 0 && ::waitpid(ending_, nullptr, 0) < 0 && errno == EINTR) {
+  }
+  ending_ = 0;
   std::array<int, 2> ends{};
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0)
     return failed(number, "no socket can be made: " + spoken(errno));
@@ -201,7 +199,7 @@ Result<std::string> read_apart(Target& target, std::chrono::steady_clock::time_p
         result += bytes;
         break;
       case Packet::end:
-        reader.let_end();
+        ending_ = reader.let_end();
         return result;
       case Packet::fault:
         return failed(number, std::string(bytes.substr(0, longest_reason)));

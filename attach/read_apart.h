@@ -12,6 +12,8 @@
 // Files come to it by `BrokeredFiles`. It ends with this process: prctl(2), PR_SET_PDEATHSIG.
 #pragma once
 
+#include <sys/types.h>
+
 #include <chrono>
 #include <functional>
 #include <string>
@@ -21,11 +23,25 @@
 
 namespace pythreads::attach {
 
-// What `read` gave there, as bytes. `target` is that process's own copy, whose files are brokered; what it
-// changes is not seen here. `read` must not touch threads of ours, nor write anything.
-//
-// ErrorCodes: internal (it crashed, or could not be made), deadline_passed (it was not done by then).
-Result<std::string> read_apart(Target& target, std::chrono::steady_clock::time_point deadline,
-                               const std::function<std::string(Target&)>& read);
+class ReadingApart {
+ public:
+  ReadingApart() = default;
+  // Waits for nobody.
+  ~ReadingApart();
+  ReadingApart(const ReadingApart&) = delete;
+  ReadingApart& operator=(const ReadingApart&) = delete;
+
+  // What `read` gave there, as bytes. `target` is that process's own copy, whose files are brokered; what it
+  // changes is not seen here. `read` must not touch threads of ours, nor write anything.
+  //
+  // ErrorCodes: internal (it crashed, or could not be made), deadline_passed (it was not done by then).
+  Result<std::string> read(Target& target, std::chrono::steady_clock::time_point deadline,
+                           const std::function<std::string(Target&)>& read);
+
+ private:
+  // One that has sent all and is ending: to wait for its end would take as long as a third of its work, so it
+  // is left until the next one is made. 0: none.
+  pid_t ending_ = 0;
+};
 
 }  // namespace pythreads::attach

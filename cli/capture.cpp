@@ -107,6 +107,7 @@ struct OpenedTarget::Kept {
   pid_t pid;
   bool looked = false;
   std::optional<attach::Attachment> attachment;
+  attach::ReadingApart apart;
 
   // What holds as long as the same modules are mapped.
   std::optional<pyframes::Runtime> runtime;
@@ -237,7 +238,7 @@ attach::Result<Capture> OpenedTarget::look(const Options& options, Deadline dead
 
   FactsRead facts;
   if (options.sandbox) {
-    const attach::Result<std::string> bytes = attach::read_apart(
+    const attach::Result<std::string> bytes = kept_->apart.read(
         target, deadline + reader_grace,
         [&](attach::Target&) { return pack(kept_->read_on(read, options.native, deadline)); });
     if (!bytes) return bytes.error();

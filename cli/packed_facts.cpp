@@ -15,9 +15,31 @@
 namespace pythreads::cli {
 namespace {
 
-using namespace pyframes;  // NOLINT
 using attach::Address;
 using attach::SharedText;
+using pyframes::LayoutTrust;
+using pyframes::Linkage;
+using pyframes::PyAttachment;
+using pyframes::PyException;
+using pyframes::PyFrame;
+using pyframes::PyFrameObject;
+using pyframes::PyGil;
+using pyframes::PyHeldLock;
+using pyframes::PyHoldTrust;
+using pyframes::PyInterpreter;
+using pyframes::PyLocal;
+using pyframes::PyLockWait;
+using pyframes::PyMention;
+using pyframes::PyPendingCall;
+using pyframes::PyPlace;
+using pyframes::PyRuntimeState;
+using pyframes::PySyncDetail;
+using pyframes::PySyncKind;
+using pyframes::PySyncObject;
+using pyframes::PyThread;
+using pyframes::PyTrigger;
+using pyframes::PyValue;
+using pyframes::PyVersion;
 using unwinder::FrameTrust;
 using unwinder::NativeFrame;
 using unwinder::NativeStack;

@@ -55,10 +55,11 @@ class ReadApart : public testing::Test {
 
   Result<std::string> read(const std::function<std::string(Target&)>& how,
                            std::chrono::milliseconds patience = std::chrono::seconds(60)) {
-    return read_apart(target_, steady_clock::now() + patience, how);
+    return apart_.read(target_, steady_clock::now() + patience, how);
   }
 
   Target target_;
+  ReadingApart apart_;
   std::vector<std::string> asked_;
 };
 
