@@ -46,7 +46,7 @@ class Python:
 
 
 class Typed:
-    """A shell at a terminal. `complete` types a line and a tab, and gives (what is shown, the line then)."""
+    """A shell at a terminal. `complete` types a line, a tab, and what shows the line and takes it away: (what is shown, the line)."""
 
     def __init__(self, command, setup, environment, folder):
         self.shell = terminal.Terminal(command, environment)
@@ -54,8 +54,9 @@ class Typed:
         self.shell.until(r"READY\r?\n")
 
     def complete(self, line):
-        self.shell.type("\x15\x07")  # what is shown of the line before goes with it
-        self.shell.until("LINE<>")
+        # No other key than these: one that comes while the shell runs something is the terminal's own (^U).
+        self.shell.type("\x07")
+        self.shell.until("LINE<>")  # with it goes what is still shown of the completion before
         self.shell.type(line + "\t\x07")
         shown, found = self.shell.until(r"LINE<([^>]*)>")
         return terminal.plain(shown), found[1]
@@ -69,7 +70,7 @@ class Bash(Typed):
         setup = (
             "bind 'set bell-style none'; bind 'set show-all-if-ambiguous on'; bind 'set completion-query-items 0';"
             "bind 'set page-completions off'; bind 'set enable-bracketed-paste off';"
-            """bind -x '"\\C-g": printf "LINE<%s>\\n" "$READLINE_LINE"';"""
+            """bind -x '"\\C-g": printf "LINE<%s>\\n" "$READLINE_LINE"; READLINE_LINE=';"""
             f" . '{SCRIPTS}/pythreads.bash';"
         )
         super().__init__(["bash", "--norc", "--noprofile", "-i"], setup, environment, folder)
@@ -79,7 +80,7 @@ class Zsh(Typed):
     def __init__(self, environment, folder):
         setup = (
             f"fpath=('{SCRIPTS}' $fpath); autoload -Uz compinit; compinit -D -u; LISTMAX=0; unsetopt beep zle_bracketed_paste;"
-            "unset zle_bracketed_paste; show() { zle -I; print -r -- \"LINE<$BUFFER>\" }; zle -N show; bindkey -e; bindkey '^G' show;"
+            "unset zle_bracketed_paste; show() { zle -Rc; zle -I; print -r -- \"LINE<$BUFFER>\"; BUFFER= }; zle -N show; bindkey -e; bindkey '^G' show;"
         )
         super().__init__(["zsh", "-f", "-i"], setup, environment, folder)
 
