@@ -1,7 +1,7 @@
 # A thin front to the CMake presets (CMakePresets.json). `make help` lists what there is.
 .DEFAULT_GOAL := help
 .PHONY: help build quick cross-aarch64 static static-aarch64 deb rpm image wheel formula packages demo pictures test test-aarch64 \
-  test-all test-threads test-packages table soak soak-truth fuzz bench install format clean
+  test-all test-threads test-packages table soak soak-truth fuzz fuzz-flipped bench install format clean
 
 JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
@@ -99,6 +99,10 @@ test-threads: ## What has threads of its own, under ThreadSanitizer
 fuzz: ## Each parser fuzzed for FUZZ_SECONDS (60), coverage-guided; FUZZ_DRIVERS names some of them
 	@packaging/install-dependencies build test fuzz
 	@tests/run fuzz
+
+fuzz-flipped: ## LOOKS (100,000) at recorded targets of every interpreter with words of them flipped at random
+	@packaging/install-dependencies build test
+	@tests/run flipped $(LOOKS)
 
 bench: build ## docs/benchmark.md anew: held time, whole time, memory, beside a bare stop and other programs
 	@packaging/install-dependencies test

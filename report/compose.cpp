@@ -440,7 +440,8 @@ class ProcessComposer {
     resource.capacity = from.capacity;
     resource.waiters = nodes_of(from.waiters);
     if (!from.detail.empty()) resource.detail.emplace();
-    for (const Detail& each : from.detail) resource.detail->push_back({each.name, detail_value(each.value)});
+    for (const Detail& each : from.detail)
+      resource.detail->push_back({valid_utf8(each.name), detail_value(each.value)});
     if (!from.locked) resource.unread.emplace_back("locked");
     process_.resources.push_back(std::move(resource));
   }

@@ -31,8 +31,8 @@ def write(driver, name, content):
     (CORPUS / driver / name).write_bytes(content)
 
 
-def run(*command):
-    subprocess.run(command, check=True)
+def run(*command, **more):
+    subprocess.run(command, check=True, **more)
 
 
 def elf_files():
@@ -41,7 +41,8 @@ def elf_files():
         (at / "p.c").write_text(PROGRAM)
         options = ["-O1", "-shared", "-fPIC", "-nostdlib", "-Wl,--build-id=sha1", "-Wl,-z,noseparate-code"]
         for dwarf in ("4", "5"):
-            run("gcc", *options, "-g", f"-gdwarf-{dwarf}", "-gz=none", "-o", at / f"dwarf{dwarf}", at / "p.c")
+            paths = f"-ffile-prefix-map={folder}=/seed"
+            run("gcc", *options, "-g", f"-gdwarf-{dwarf}", "-gz=none", paths, "-o", f"dwarf{dwarf}", "p.c", cwd=folder)
             write("source_lines", f"dwarf{dwarf}", (at / f"dwarf{dwarf}").read_bytes())
         for style in ("gnu", "sysv"):
             run("gcc", *options, f"-Wl,--hash-style={style}", "-o", at / style, at / "p.c")
@@ -142,7 +143,17 @@ def heaps():
             write(driver, f"edits_{number:02}", bytes([number * 3, 1][:head]) + edits)
 
 
+def facts():
+    for number in range(8):
+        chance = random.Random(number)
+        edits = b"".join(
+            struct.pack("<HB", chance.randrange(1 << 11), kind) + chance.randbytes({0: 1, 3: 2}.get(kind % 4, 0))
+            for kind in (chance.randrange(256) for _ in range(number))
+        )
+        write("told_facts", f"edits_{number}", edits or b"\0")
+
+
 if __name__ == "__main__":
-    for make in (elf_files, exception_tables, filters, texts, dumps, heaps):
+    for make in (elf_files, exception_tables, filters, texts, dumps, heaps, facts):
         make()
     print(sum(each.stat().st_size for each in CORPUS.rglob("*") if each.is_file()), "bytes", file=sys.stderr)

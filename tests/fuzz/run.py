@@ -15,8 +15,8 @@ import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
-# One input may take 20 s and 512 MiB at once, under sanitizers; the process 2 GiB.
-BOUNDS = ["-timeout=20", "-malloc_limit_mb=512", "-rss_limit_mb=2048", "-max_len=65536", "-print_final_stats=1"]
+# One input may take a minute and 512 MiB at once, under sanitizers; the process 2 GiB.
+BOUNDS = ["-timeout=60", "-report_slow_units=60", "-malloc_limit_mb=512", "-rss_limit_mb=2048", "-max_len=65536", "-print_final_stats=1"]
 
 
 def fuzz(driver, build, seconds):
