@@ -30,6 +30,13 @@ std::uint64_t page_of(std::uint64_t at) {
   return at / PageCache::page_bytes;
 }
 
+// Whether a range may be one of a process's memory. A pointer out of garbage may lead anywhere, and beyond
+// the last page of the address space the next page is the first again.
+bool may_be_mapped(const Range& range) {
+  constexpr std::uint64_t end_of_user_space = std::uint64_t{1} << 63;  // of any process, on any machine
+  return range.size > 0 && range.size <= max_range && range.begin.value < end_of_user_space - max_range;
+}
+
 std::chrono::nanoseconds work_of_this_thread() {
   timespec used{};
   ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
@@ -158,7 +165,7 @@ void PageCache::put_expected(const Piece& piece) {
 }
 
 void PageCache::note(Address from, std::uint64_t size) {
-  if (notes_ == Notes::none || size == 0 || size > max_range || from + size < from) return;
+  if (notes_ == Notes::none || !may_be_mapped({from, size})) return;
   const std::uint64_t end = from.value + size;
   for (std::uint64_t at = from.value; at < end;) {
     const std::uint64_t first = page_of(at) * page_bytes;
@@ -174,6 +181,7 @@ void PageCache::note(Address from, std::uint64_t size) {
 
 void PageCache::note_unread(std::span<const Range> ranges, HeldPart part) {
   for (const Range& range : ranges) {
+    if (!may_be_mapped(range)) continue;
     if (range.size >= long_range) {
       unread_.push_back({range, part});
       continue;
@@ -321,8 +329,8 @@ std::size_t PageCache::read_some(Address from, std::span<std::byte> into) {
     if (unreadable) break;
     std::vector<Piece> pieces;
     const std::uint64_t first = page_of(at.value);
+    if (!may_be_mapped({at, 1})) break;
     const std::uint64_t last = page_of(at.value + (into.size() - done - 1));
-    if (last < first) break;  // around the end of the address space
     for (std::uint64_t page = first; page <= last && page - first < 256; ++page) {
       const Slot* slot = find_page(page);
       if (slot != nullptr && slot->is_final()) continue;
@@ -382,7 +390,7 @@ void PageCache::prefetch(std::span<const Range> ranges) {
   std::vector<Range> long_ranges;
   std::vector<Part> parts;  // none crosses the end of a page
   for (const Range& range : ranges) {
-    if (range.size == 0 || range.size > max_range || range.end() < range.begin) continue;
+    if (!may_be_mapped(range)) continue;
     if (range.size >= long_range) {
       long_ranges.push_back(range);
       continue;

@@ -73,6 +73,26 @@ TEST_F(PageCacheTest, WhatNeedNotBeReadBeforeIsExpectedAllTheSame) {
   for (const Range& stack : stacks) EXPECT_EQ(held.kept(stack.begin, stack.size), stack.size);
 }
 
+TEST_F(PageCacheTest, NothingIsMappedAtTheEndOfTheAddressSpace) {
+  map_pages(1, 1);
+  for (const PageCache::Notes notes : {PageCache::Notes::none, PageCache::Notes::what_is_asked}) {
+    PageCache cache(fake, 0, notes);
+    for (const std::uint64_t begin :
+         {~std::uint64_t{0} - 23, ~std::uint64_t{0} - 4200, std::uint64_t{1} << 63}) {
+      for (const std::uint64_t size :
+           {std::uint64_t{8}, std::uint64_t{16}, std::uint64_t{64}, std::uint64_t{1} << 20}) {
+        const Range range{Address(begin), size};
+        cache.prefetch(std::span(&range, 1));
+        cache.note_unread(std::span(&range, 1), HeldPart::stacks);
+        std::vector<std::byte> bytes(static_cast<std::size_t>(size));
+        EXPECT_EQ(cache.read_up_to(range.begin, bytes), 0u);
+      }
+    }
+    EXPECT_TRUE(cache.asked().empty());
+    EXPECT_TRUE(cache.read_value<std::uint64_t>(Address(0x1000)));
+  }
+}
+
 TEST_F(PageCacheTest, AWalkThatGoesAstrayEnds) {
   map_pages(1, 1);
   PageCache kept(fake), missing(fake);
