@@ -79,7 +79,7 @@ class Bash(Typed):
 class Zsh(Typed):
     def __init__(self, environment, folder):
         setup = (
-            f"fpath=('{SCRIPTS}' $fpath); autoload -Uz compinit; compinit -D -u; LISTMAX=0; unsetopt beep zle_bracketed_paste;"
+            f"fpath=('{SCRIPTS}' $fpath); autoload -Uz compinit; compinit -D -u; LISTMAX=0; unsetopt beep list_ambiguous zle_bracketed_paste;"
             "unset zle_bracketed_paste; show() { zle -Rc; zle -I; print -r -- \"LINE<$BUFFER>\"; BUFFER= }; zle -N show; bindkey -e; bindkey '^G' show;"
         )
         super().__init__(["zsh", "-f", "-i"], setup, environment, folder)
