@@ -88,10 +88,10 @@ class Doctor(unittest.TestCase):
         with subprocess.Popen([sys.executable, "-c", MANY_THREADS], stdout=subprocess.PIPE) as crowd:
             try:
                 self.assertEqual(crowd.stdout.readline(), b"ready\n")
-                cgroup.limit.write_text(str(60 << 20))
+                cgroup.limit.write_text(str(150 << 20))
                 done = program.run("doctor", crowd.pid, preexec_fn=cgroup.enter)
                 self.assertEqual(done.returncode, 0, done.stdout)
-                self.assertRegex(lines_of(done)["memory"], r"^WARNING: \d+ MiB of 60 MiB are left in /.*a look at 1001 threads takes up to 199 MiB")
+                self.assertRegex(lines_of(done)["memory"], r"^WARNING: \d+ MiB of 150 MiB are left in /.*a look at 1001 threads takes up to 199 MiB")
             finally:
                 crowd.kill()
 
