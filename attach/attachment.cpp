@@ -1,7 +1,6 @@
 #include "attach/attachment.h"
 
 #include <fcntl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
